@@ -1,0 +1,1 @@
+//! Tensors, views, autograd and operators. No Python.

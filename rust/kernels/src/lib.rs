@@ -1,0 +1,3 @@
+//! Pure functions on slices and layouts. Nothing here knows tensors, autograd or Python.
+pub mod operand;
+pub use operand::{Number, Operand};
