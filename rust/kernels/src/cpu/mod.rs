@@ -1,0 +1,2 @@
+//! Kernels for the CPU: threads, matrix products, convolution, pooling.
+pub mod threads;
