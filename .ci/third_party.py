@@ -1,6 +1,6 @@
-"""Prints THIRD-PARTY.md from the output of `cargo metadata` on standard input: which crates the wheel contains and their licences.
+"""Prints THIRD-PARTY.md from `cargo metadata` on standard input: the crates inside the wheel, and their licences.
 
-Only crates that end up in the extension are listed: build scripts, procedural macros and tests are followed by nobody's wheel.
+Only crates linked into the extension are listed; build scripts, procedural macros and test crates are not in the wheel.
 """
 
 import json
