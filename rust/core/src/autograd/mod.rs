@@ -1,0 +1,2 @@
+//! Gradients.
+pub mod inplace;
