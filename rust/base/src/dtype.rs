@@ -1,6 +1,5 @@
 //! Element types, their names, and PyTorch's promotion table.
 use half::{bf16, f16};
-use num_complex::{Complex32, Complex64};
 
 macro_rules! dtypes {
     ($($variant:ident $rust:ty, $name:literal, $scalar_name:literal, $c_name:literal;)*) => {
@@ -46,8 +45,8 @@ dtypes! {
     Float16 f16, "float16", "Half", "c10::Half";
     Float32 f32, "float32", "Float", "float";
     Float64 f64, "float64", "Double", "double";
-    Complex64 Complex32, "complex64", "ComplexFloat", "c10::complex<float>";
-    Complex128 Complex64, "complex128", "ComplexDouble", "c10::complex<double>";
+    Complex64 num_complex::Complex32, "complex64", "ComplexFloat", "c10::complex<float>";
+    Complex128 num_complex::Complex64, "complex128", "ComplexDouble", "c10::complex<double>";
     Bool Truth, "bool", "Bool", "bool";
     BFloat16 bf16, "bfloat16", "BFloat16", "c10::BFloat16";
     UInt16 u16, "uint16", "UInt16", "unsigned short";
@@ -207,5 +206,11 @@ mod tests {
         assert_eq!(DType::Int64.promote(DType::Float16), Some(DType::Float16));
         assert_eq!(DType::Float64.promote(DType::Complex64), Some(DType::Complex128));
         assert_eq!(DType::UInt16.promote(DType::Int32), None);
+    }
+    #[test]
+    fn each_dtype_names_its_own_rust_type() {
+        for &dtype in DType::ALL {
+            assert_eq!(with_dtype!(dtype, T => (T::DTYPE, size_of::<T>())), (dtype, dtype.size()));
+        }
     }
 }

@@ -14,6 +14,19 @@ pub struct Operand<'a> {
     pub strides: &'a [i64],
 }
 
+// SAFETY: an operand only holds an address. Kernels that write through it from several threads divide the elements between them.
+unsafe impl Send for Operand<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for Operand<'_> {}
+
+impl Operand<'_> {
+    /// The address so many elements after the first. (A method, so that closures capture the operand and not its pointer.)
+    #[inline(always)]
+    pub fn at<T>(&self, elements: i64) -> *mut T {
+        self.data.cast::<T>().wrapping_offset(elements as isize)
+    }
+}
+
 /// A Python number in a kernel's argument list.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Number {

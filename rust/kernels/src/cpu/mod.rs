@@ -1,2 +1,9 @@
-//! Kernels for the CPU: threads, matrix products, convolution, pooling.
+//! Kernels for the CPU: threads, matrix products, convolution, pooling; copies, reductions, gathers, sorts.
+pub mod cast;
+pub mod copy;
+pub mod fill;
+pub mod nest;
+#[cfg(test)]
+mod sample;
 pub mod threads;
+pub mod vectorized;
