@@ -39,7 +39,7 @@ def main() -> None:
     packages = linked_packages(json.load(sys.stdin))
     texts: dict[str, tuple[str, list[str]]] = {}
     print(
-        "# Third-party notices\n\nThe binary wheel of rustorch contains these crates. `make notices` writes this file.\n"
+        "# Third-party notices\n\nThe binary wheel of rustorch contains these crates; `make notices` writes this page.\n"
     )
     print("| crate | version | licence |\n|---|---|---|")
     for package in packages:
