@@ -3,6 +3,7 @@
 import math
 
 import pytest
+
 import rustorch as torch
 
 TRANSCRIPT = """\
@@ -195,7 +196,10 @@ def test_no_edgeitems_shows_the_size() -> None:
 
 def test_linewidth_breaks_rows_and_suffixes() -> None:
     torch.set_printoptions(linewidth=20)
-    assert repr(torch.arange(8, dtype=torch.int32)) == "tensor([0, 1, 2, 3,\n        4, 5, 6, 7],\n       dtype=torch.int32)"
+    assert (
+        repr(torch.arange(8, dtype=torch.int32))
+        == "tensor([0, 1, 2, 3,\n        4, 5, 6, 7],\n       dtype=torch.int32)"
+    )
 
 
 def test_sci_mode_is_forced_and_reset_by_the_next_call() -> None:
@@ -244,7 +248,6 @@ def test_view_without_history_written_in_place_prints_invalid() -> None:
         view = base[:1]
         view.mul_(2)
     assert repr(view) == "tensor([2.], grad_fn=<Invalid>)"
-
 
 
 def test_writing_a_tensor_with_a_format() -> None:

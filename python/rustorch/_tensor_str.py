@@ -1,7 +1,7 @@
 """Printing: what ``repr(tensor)`` says, to the character as PyTorch says it.
 
-The values that will be shown are read with one ``tolist()``, written with one common format (chosen from all of them, so that
-columns line up) and only then put between brackets.
+The values that will be shown are read with one ``tolist()``, written with one common format (chosen from all of them,
+so that columns line up) and only then put between brackets.
 """
 
 from __future__ import annotations
@@ -28,7 +28,11 @@ class _Options:
 
 
 _options = _Options()
-_PROFILES: dict[str, tuple[int, float, int, int]] = {"default": (4, 1000, 3, 80), "short": (2, 1000, 2, 80), "full": (4, inf, 3, 80)}
+_PROFILES: dict[str, tuple[int, float, int, int]] = {
+    "default": (4, 1000, 3, 80),
+    "short": (2, 1000, 2, 80),
+    "full": (4, inf, 3, 80),
+}
 
 
 def set_printoptions(
@@ -160,11 +164,14 @@ def _row(words: list[str], elided: bool, width: int, indent: int) -> str:
 
 
 def _brackets(words: list[str], shape: Sequence[int], elided: Sequence[bool], width: int, indent: int) -> str:
-    """Nests the words, which come in row-major order, as ``shape`` says; ``elided`` dimensions show dots in the middle."""
+    """Nests the words, given in row-major order, as ``shape`` says; ``elided`` dimensions show dots in the middle."""
     if len(shape) == 1:
         return _row(words, elided[0], width, indent)
     block = len(words) // shape[0]
-    blocks = [_brackets(words[at : at + block], shape[1:], elided[1:], width, indent + 1) for at in range(0, len(words), block)]
+    blocks = [
+        _brackets(words[at : at + block], shape[1:], elided[1:], width, indent + 1)
+        for at in range(0, len(words), block)
+    ]
     if elided[0]:
         blocks.insert(_options.edgeitems, "...")
     return "[" + ("," + "\n" * (len(shape) - 1) + " " * (indent + 1)).join(blocks) + "]"

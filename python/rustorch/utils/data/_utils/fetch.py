@@ -1,0 +1,48 @@
+"""Getting the samples of one batch out of a data set."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+
+class _IterableDatasetFetcher:
+    """Takes the next samples of a stream, however the sampler names them."""
+
+    def __init__(self, dataset: Any, auto_collation: bool, collate_fn: Callable[[Any], Any], drop_last: bool) -> None:
+        self._stream = iter(dataset)
+        self._ended = False
+        self._auto_collation = auto_collation
+        self._collate = collate_fn
+        self._drop_last = drop_last
+
+    def fetch(self, batch: Sequence[Any]) -> Any:
+        if self._ended:
+            raise StopIteration
+        if not self._auto_collation:
+            return self._collate(next(self._stream))
+        samples = []
+        for _ in batch:
+            try:
+                samples.append(next(self._stream))
+            except StopIteration:
+                # What was read so far is the last batch; the stream is not asked again.
+                self._ended = True
+                break
+        if not samples or (self._drop_last and len(samples) < len(batch)):
+            raise StopIteration
+        return self._collate(samples)
+
+
+class _MapDatasetFetcher:
+    """Looks samples up by index, all of a batch at once where the data set can (``__getitems__``)."""
+
+    def __init__(self, dataset: Any, auto_collation: bool, collate_fn: Callable[[Any], Any], drop_last: bool) -> None:
+        self._dataset = dataset
+        self._auto_collation = auto_collation
+        self._collate = collate_fn
+
+    def fetch(self, index: Any) -> Any:
+        dataset = self._dataset
+        if not self._auto_collation:
+            return self._collate(dataset[index])
+        many = getattr(dataset, "__getitems__", None)
+        return self._collate(many(index) if many else [dataset[position] for position in index])

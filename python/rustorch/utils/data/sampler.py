@@ -1,0 +1,218 @@
+"""Samplers: the orders in which the samples of a data set are visited.
+
+The draws and their order are PyTorch's, so that the same seed gives the same batches.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence, Sized
+from itertools import islice
+from typing import Any, Generic, TypeVar
+
+import rustorch
+from rustorch import Generator, Tensor
+
+__all__ = [
+    "BatchSampler",
+    "RandomSampler",
+    "Sampler",
+    "SequentialSampler",
+    "SubsetRandomSampler",
+    "WeightedRandomSampler",
+]
+
+Key = TypeVar("Key", covariant=True)
+
+# With replacement, positions are drawn this many at a time.
+_DRAWN_AT_ONCE = 32
+
+
+class Sampler(Generic[Key]):
+    """The base of all samplers: an iterable of keys (or lists of keys) of a data set, mostly with a length."""
+
+    def __iter__(self) -> Iterator[Key]:
+        raise NotImplementedError
+
+    # No default __len__: len() of a sampler that does not know its length must raise TypeError.
+
+
+class SequentialSampler(Sampler[int]):
+    """Every position once, from first to last."""
+
+    data_source: Sized
+
+    def __init__(self, data_source: Sized) -> None:
+        self.data_source = data_source
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(len(self.data_source)))
+
+    def __len__(self) -> int:
+        return len(self.data_source)
+
+
+class RandomSampler(Sampler[int]):
+    """Positions in random order.
+
+    Args:
+        data_source: what has the positions.
+        replacement: draw each position independently of those before.
+        num_samples: how many to draw; None: as many as there are. Without replacement, a whole random order is followed
+            by the next.
+        generator: where the draws come from; None: a new generator an iteration, seeded by the default one.
+
+    Raises:
+        TypeError: ``replacement`` is no bool.
+        ValueError: ``num_samples`` is no positive int.
+
+    Example::
+
+        >>> from rustorch.utils.data import RandomSampler
+        >>> sorted(RandomSampler(range(4)))
+        [0, 1, 2, 3]
+    """
+
+    data_source: Sized
+    replacement: bool
+
+    def __init__(
+        self,
+        data_source: Sized,
+        replacement: bool = False,
+        num_samples: int | None = None,
+        generator: Generator | None = None,
+    ) -> None:
+        self.data_source = data_source
+        self.replacement = replacement
+        self._num_samples = num_samples
+        self.generator = generator
+        if not isinstance(replacement, bool):
+            raise TypeError(f"replacement should be a boolean value, but got replacement={replacement}")
+        if not isinstance(self.num_samples, int) or self.num_samples <= 0:
+            raise ValueError(f"num_samples should be a positive integer value, but got num_samples={self.num_samples}")
+
+    @property
+    def num_samples(self) -> int:
+        """How many positions an iteration gives; follows the data source where it was not fixed."""
+        return len(self.data_source) if self._num_samples is None else self._num_samples
+
+    def __iter__(self) -> Iterator[int]:
+        generator = self.generator
+        if generator is None:
+            generator = Generator()
+            generator.manual_seed(_draw_seed(None))
+        size, wanted = len(self.data_source), self.num_samples
+        if self.replacement:
+            chunks = [_DRAWN_AT_ONCE] * (wanted // _DRAWN_AT_ONCE) + [wanted % _DRAWN_AT_ONCE]
+            for chunk in chunks:
+                yield from rustorch.randint(size, (chunk,), dtype=rustorch.int64, generator=generator).tolist()
+            return
+        # The last order is drawn even where none of it is used: the generator must end where PyTorch's does.
+        for taken in [size] * (wanted // size) + [wanted % size]:
+            yield from rustorch.randperm(size, generator=generator).tolist()[:taken]
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+
+def _draw_seed(generator: Generator | None) -> int:
+    """Draws a seed for another generator."""
+    return int(rustorch.empty((), dtype=rustorch.int64).random_(generator=generator).item())
+
+
+class SubsetRandomSampler(Sampler[int]):
+    """The given indices in random order."""
+
+    indices: Sequence[int]
+
+    def __init__(self, indices: Sequence[int], generator: Generator | None = None) -> None:
+        self.indices = indices
+        self.generator = generator
+
+    def __iter__(self) -> Iterator[int]:
+        for position in rustorch.randperm(len(self.indices), generator=self.generator).tolist():
+            yield self.indices[position]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+def _is_positive_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+class WeightedRandomSampler(Sampler[int]):
+    """Positions drawn with probabilities in proportion to ``weights``.
+
+    Raises:
+        ValueError: ``num_samples`` is no positive int, ``replacement`` no bool, or ``weights`` not one-dimensional.
+
+    Example::
+
+        >>> from rustorch.utils.data import WeightedRandomSampler
+        >>> list(WeightedRandomSampler([0.0, 1.0], 3))
+        [1, 1, 1]
+    """
+
+    weights: Tensor
+    num_samples: int
+    replacement: bool
+
+    def __init__(
+        self,
+        weights: Sequence[float],
+        num_samples: int,
+        replacement: bool = True,
+        generator: Generator | None = None,
+    ) -> None:
+        if not _is_positive_int(num_samples):
+            raise ValueError(f"num_samples should be a positive integer value, but got num_samples={num_samples}")
+        if not isinstance(replacement, bool):
+            raise ValueError(f"replacement should be a boolean value, but got replacement={replacement}")
+        self.weights = rustorch.as_tensor(weights, dtype=rustorch.float64)
+        if self.weights.dim() != 1:
+            raise ValueError(
+                f"weights should be a 1d sequence but given weights have shape {tuple(self.weights.shape)}"
+            )
+        self.num_samples = num_samples
+        self.replacement = replacement
+        self.generator = generator
+
+    def __iter__(self) -> Iterator[int]:
+        drawn = rustorch.multinomial(self.weights, self.num_samples, self.replacement, generator=self.generator)
+        yield from drawn.tolist()
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+
+class BatchSampler(Sampler[list[int]]):
+    """Groups what another sampler gives into lists of ``batch_size``; ``drop_last`` leaves out a shorter last one.
+
+    Raises:
+        ValueError: ``batch_size`` is no positive int, or ``drop_last`` no bool.
+
+    Example::
+
+        >>> from rustorch.utils.data import BatchSampler, SequentialSampler
+        >>> list(BatchSampler(SequentialSampler(range(5)), batch_size=2, drop_last=False))
+        [[0, 1], [2, 3], [4]]
+    """
+
+    def __init__(self, sampler: Sampler[int] | Iterable[int], batch_size: int, drop_last: bool) -> None:
+        if not _is_positive_int(batch_size):
+            raise ValueError(f"batch_size should be a positive integer value, but got batch_size={batch_size}")
+        if not isinstance(drop_last, bool):
+            raise ValueError(f"drop_last should be a boolean value, but got drop_last={drop_last}")
+        self.sampler = sampler
+        self.batch_size = batch_size
+        self.drop_last = drop_last
+
+    def __iter__(self) -> Iterator[list[int]]:
+        positions = iter(self.sampler)
+        while batch := list(islice(positions, self.batch_size)):
+            if self.drop_last and len(batch) < self.batch_size:
+                return
+            yield batch
+
+    def __len__(self) -> int:
+        count = len(self.sampler)  # type: ignore[arg-type]
+        return count // self.batch_size if self.drop_last else (count + self.batch_size - 1) // self.batch_size
