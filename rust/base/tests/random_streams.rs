@@ -1,7 +1,7 @@
 //! The streams of PyTorch 2.13 on the CPU for seed 7. Draws made of word arithmetic and of our own functions must be
 //! equal, so a checksum of 1,000 elements stands for them; those that pass through the system's libm are compared closely.
-use half::{bf16, f16};
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+use half::{bf16, f16};
 use rustorch_base::dtype::Truth;
 use rustorch_base::random::{Algorithm, Discrete, Real, Source, choice, integer, normal, real};
 

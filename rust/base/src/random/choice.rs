@@ -42,13 +42,15 @@ pub fn with_replacement<T: Real>(source: &mut Source, weights: &[T], out: &mut [
     for weight in weights {
         let weight = weight.to_math();
         let value: f64 = weight.into();
-        ensure!(value >= 0.0, runtime, "invalid multinomial distribution (encountering probability entry < 0)");
+        ensure!((0.0..).contains(&value), runtime, "invalid multinomial distribution (encountering probability entry < 0)");
         ensure!(value.is_finite(), runtime, "invalid multinomial distribution (encountering probability entry = infinity or NaN)");
         sum += weight;
         sums.push(sum);
     }
-    ensure!(sum > T::Math::default(), runtime, "invalid multinomial distribution (sum of probabilities <= 0)");
-    sums.iter_mut().for_each(|partial| *partial /= sum);
+    ensure!(sum != T::Math::default(), runtime, "invalid multinomial distribution (sum of probabilities <= 0)");
+    for partial in &mut sums {
+        *partial /= sum;
+    }
     if let Some(last) = sums.last_mut() {
         *last = T::Math::ONE; // whatever the rounding of the sums
     }

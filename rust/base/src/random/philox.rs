@@ -25,7 +25,9 @@ impl Philox {
     pub fn fill(&mut self, out: &mut [u32]) {
         let head = (self.offset.wrapping_neg() % 4) as usize;
         let (head, blocks) = out.split_at_mut(head.min(out.len()));
-        head.iter_mut().for_each(|word| *word = self.next_u32());
+        for word in head {
+            *word = self.next_u32();
+        }
         for part in blocks.chunks_mut(4) {
             part.copy_from_slice(&block(self.seed, self.offset / 4)[..part.len()]);
             self.offset = self.offset.wrapping_add(part.len() as u64);
