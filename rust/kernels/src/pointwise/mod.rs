@@ -1,0 +1,24 @@
+//! The pointwise ops. Each is one row of a table, read three ways: as slice kernels, as a [`Program`](crate::expr::Program)
+//! run tile by tile or printed for a GPU, and as the program of its gradient.
+pub mod compile;
+pub mod kernel;
+pub mod plan;
+pub mod run;
+pub mod table;
+
+pub mod arithmetic;
+
+pub use kernel::{Compute, Kernel};
+pub use run::{Input, run};
+pub use table::{Class, FUNCTION, INPLACE, METHOD, NN, ResultRule, Row};
+
+/// All rows, by family.
+pub static TABLES: &[&[Row]] = &[arithmetic::ROWS];
+
+pub fn rows() -> impl Iterator<Item = &'static Row> {
+    TABLES.iter().copied().flatten()
+}
+/// A row by name. A search: keep what it gives.
+pub fn row(name: &str) -> Option<&'static Row> {
+    rows().find(|row| row.name == name)
+}

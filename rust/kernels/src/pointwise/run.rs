@@ -1,0 +1,408 @@
+//! The executor: any program over any layout and dtypes, tile by tile.
+use super::compile::{Compiled, PLACES, TILE, tile_bytes};
+use super::kernel::{Compute, Kernel};
+use super::plan::{Plan, Walk, is_dense};
+use crate::convert::{self, Cast};
+use crate::expr::Program;
+use crate::lanes::Isa;
+use crate::lanes::integer::take_divided_by_zero;
+use crate::operand::{Number, Operand};
+use rustorch_base::{DType, Result, bail, ensure};
+use smallvec::SmallVec;
+use std::mem::MaybeUninit;
+
+/// One input of a program.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    Array(Operand<'a>),
+    /// Exact: an integer of any size reaches an integer program whole.
+    Number(Number),
+}
+
+/// Runs a program over a shape: `outputs[k][i] = f_k(inputs[..][i])`. `compute` is the dtype in which PyTorch works it;
+/// operands of other dtypes are cast as they are read and written. An output may be an input, element for element.
+///
+/// Errors: the program has no meaning for the dtype (NotImplementedError), or an integer division met a zero divisor
+/// (RuntimeError "ZeroDivisionError"; the outputs are then partly written).
+pub fn run(program: &Program, compute: DType, shape: &[i64], outputs: &[Operand], inputs: &[Input]) -> Result<()> {
+    let numel = shape.iter().product::<i64>() as usize;
+    if numel == 0 {
+        return Ok(());
+    }
+    let compiled = program.compiled(Compute::of(compute))?;
+    ensure!(
+        outputs.len() == compiled.outputs && inputs.len() == compiled.inputs,
+        runtime,
+        "a program of {} inputs and {} outputs was given {} and {}",
+        compiled.inputs,
+        compiled.outputs,
+        inputs.len(),
+        outputs.len()
+    );
+    if !whole(compiled, compute, shape, numel, outputs, inputs) {
+        Execution::new(compiled, compute, shape, numel, outputs, inputs).execute(0, numel);
+    }
+    if compiled.divides && take_divided_by_zero() {
+        bail!(runtime, "ZeroDivisionError");
+    }
+    Ok(())
+}
+
+/// The commonest case in one kernel call: a single step over dense arrays of the number type itself.
+#[inline]
+fn whole(compiled: &Compiled, compute: DType, shape: &[i64], numel: usize, outputs: &[Operand], inputs: &[Input]) -> bool {
+    let Some(kernel) = compiled.single else { return false };
+    let native = |operand: &Operand| operand.dtype == compute && is_dense(shape, operand);
+    if compute != compiled.compute.dtype() || !native(&outputs[0]) {
+        return false;
+    }
+    let mut pointers = [std::ptr::null(); 3];
+    for (k, input) in inputs.iter().enumerate() {
+        match input {
+            Input::Array(operand) if k < 3 && native(operand) => pointers[k] = operand.data.cast_const(),
+            _ if compiled.reads & (1 << k) == 0 => {}
+            _ => return false,
+        }
+    }
+    // SAFETY: the operands' promise; all of them are dense and of the kernel's type.
+    unsafe { kernel(outputs[0].data, pointers[0], pointers[1], pointers[2], numel) };
+    true
+}
+
+/// One operand as it is walked.
+struct Stream {
+    data: *mut u8,
+    /// Bytes of an element in memory.
+    size: usize,
+    walk: Walk,
+    /// Casts between memory and the number type.
+    convert: Option<Kernel>,
+    /// Its number in the plan.
+    operand: usize,
+    /// The scratch tile in which it meets the program, and behind it a raw one if it is both strided and cast.
+    scratch: Option<usize>,
+}
+
+/// A program with its operands.
+struct Execution<'a> {
+    compiled: &'a Compiled,
+    /// None where all streams are dense or still.
+    plan: Option<Plan>,
+    inputs: SmallVec<[Stream; 6]>,
+    outputs: SmallVec<[Stream; 4]>,
+    /// Elements of the number type of numbers and still arrays, by input.
+    values: SmallVec<[[u8; 8]; 6]>,
+    scratch_bytes: usize,
+}
+
+/// A raw tile holds the widest elements.
+const RAW_TILE: usize = TILE * 16;
+/// Scratch that lives on the stack; more is allocated.
+const STACK: usize = 24 << 10;
+
+impl<'a> Execution<'a> {
+    fn new(compiled: &'a Compiled, compute: DType, shape: &[i64], numel: usize, outputs: &[Operand], inputs: &[Input]) -> Execution<'a> {
+        let arrays = || outputs.iter().chain(inputs.iter().filter_map(|input| if let Input::Array(a) = input { Some(a) } else { None }));
+        let dense = arrays().all(|a| is_dense(shape, a) || (a.strides.iter().all(|&s| s == 0) && !shape.is_empty()));
+        let strides: SmallVec<[&[i64]; 12]> = arrays().map(|a| a.strides).collect();
+        let plan = (!dense).then(|| Plan::new(shape, &strides));
+        // With several outputs an early one must not overwrite an input that a later step reads.
+        let guarded = outputs.len() > 1 && outputs.iter().any(|o| inputs.iter().any(|i| matches!(i, Input::Array(a) if a.data == o.data)));
+
+        let mut execution =
+            Execution { compiled, plan, inputs: SmallVec::new(), outputs: SmallVec::new(), values: SmallVec::new(), scratch_bytes: 0 };
+        execution.scratch_bytes = compiled.slots * tile_bytes(compiled.compute.size());
+        let isa = Isa::best();
+        let native = compiled.compute.dtype();
+        let mut operand = 0;
+        for output in outputs {
+            let walk = execution.walk(output, operand, numel);
+            let convert = (output.dtype != native || guarded).then(|| convert::store(compiled.compute, output.dtype, isa));
+            let scratch = execution.scratch(walk != Walk::Dense, convert.is_some());
+            execution.outputs.push(Stream { data: output.data, size: output.dtype.size(), walk, convert, operand, scratch });
+            operand += 1;
+        }
+        for (k, input) in inputs.iter().enumerate() {
+            let unread = compiled.reads & (1 << k) == 0;
+            let stream = match input {
+                Input::Number(number) => {
+                    execution.values.push(element(*number, compute));
+                    let scratch = if unread { None } else { execution.scratch(true, false) };
+                    Stream { data: std::ptr::null_mut(), size: 0, walk: Walk::Still, convert: None, operand: 0, scratch }
+                }
+                Input::Array(array) => {
+                    operand += 1;
+                    let mut walk = execution.walk(array, operand - 1, numel);
+                    if array.dtype != compute && numel == 1 {
+                        walk = Walk::Still;
+                    }
+                    let value = if walk == Walk::Still && !unread { still(array, compute, compiled.compute) } else { [0; 8] };
+                    execution.values.push(value);
+                    let convert = (array.dtype != native && walk != Walk::Still).then(|| convert::load(array.dtype, compiled.compute, isa));
+                    let scratch = if unread { None } else { execution.scratch(walk != Walk::Dense, convert.is_some()) };
+                    Stream { data: array.data, size: array.dtype.size(), walk, convert, operand: operand - 1, scratch }
+                }
+            };
+            execution.inputs.push(stream);
+        }
+        execution
+    }
+
+    fn walk(&self, array: &Operand, operand: usize, numel: usize) -> Walk {
+        match &self.plan {
+            Some(plan) => plan.walk(operand),
+            None if numel > 1 && array.strides.iter().all(|&s| s == 0) => Walk::Still,
+            None => Walk::Dense,
+        }
+    }
+    fn scratch(&mut self, tile: bool, cast: bool) -> Option<usize> {
+        let at = self.scratch_bytes;
+        if tile || cast {
+            self.scratch_bytes += tile_bytes(self.compiled.compute.size());
+        }
+        if tile && cast {
+            self.scratch_bytes += RAW_TILE;
+        }
+        (tile || cast).then_some(at)
+    }
+
+    /// Elements `start..end` of the plan's order.
+    fn execute(&self, start: usize, end: usize) {
+        if self.scratch_bytes <= STACK {
+            let mut stack = MaybeUninit::<[super::compile::Line; STACK / 64]>::uninit();
+            self.tiles(stack.as_mut_ptr().cast(), start, end);
+        } else {
+            let mut heap: Vec<super::compile::Line> = Vec::with_capacity(self.scratch_bytes.div_ceil(64));
+            self.tiles(heap.as_mut_ptr().cast(), start, end);
+        }
+    }
+
+    /// `scratch`: `scratch_bytes` of writable memory on a cache line.
+    fn tiles(&self, scratch: *mut u8, start: usize, end: usize) {
+        let mut places = [std::ptr::null_mut::<u8>(); PLACES];
+        let moving = self.inputs.len() + self.outputs.len();
+        let step = tile_bytes(self.compiled.compute.size());
+        for slot in 0..self.compiled.slots {
+            places[moving + slot] = scratch.wrapping_add(slot * step);
+        }
+        for constant in 0..self.compiled.constants {
+            places[moving + self.compiled.slots + constant] =
+                self.compiled.tiles.as_ptr().cast::<u8>().cast_mut().wrapping_add(constant * step);
+        }
+        for (k, stream) in self.inputs.iter().enumerate() {
+            if let (Walk::Still, Some(at)) = (stream.walk, stream.scratch) {
+                places[k] = scratch.wrapping_add(at);
+                // SAFETY: a scratch tile has room for this many elements.
+                unsafe { fill(places[k], self.values[k], self.compiled.compute.size(), (end - start).min(TILE)) };
+            }
+        }
+        let mut position = start;
+        while position < end {
+            let count = self.tile(position, end);
+            for (k, stream) in self.inputs.iter().enumerate() {
+                if stream.walk != Walk::Still {
+                    places[k] = self.bring(stream, scratch, position, count);
+                }
+            }
+            for (k, stream) in self.outputs.iter().enumerate() {
+                places[self.inputs.len() + k] = match (stream.scratch, stream.walk) {
+                    (Some(at), _) => scratch.wrapping_add(at),
+                    (None, _) => stream.data.wrapping_add(position * stream.size),
+                };
+            }
+            for s in &self.compiled.steps {
+                let place = |i: u8| places[i as usize & (PLACES - 1)];
+                let [a, b, c] = s.arguments.map(place);
+                // SAFETY: every place holds `count` elements; slots hold a whole tile and room behind it.
+                unsafe { (s.kernel)(place(s.to), a, b, c, count | s.room) };
+            }
+            for (k, stream) in self.outputs.iter().enumerate() {
+                if stream.scratch.is_some() {
+                    self.put(stream, places[self.inputs.len() + k], position, count);
+                }
+            }
+            position += count;
+        }
+    }
+
+    /// The elements from a position that are worked at once: within one row of the plan where rows are long.
+    fn tile(&self, position: usize, end: usize) -> usize {
+        let count = (end - position).min(TILE);
+        match &self.plan {
+            Some(plan) => {
+                let row = plan.shape.last().copied().unwrap_or(1) as usize;
+                if row >= TILE / 4 { count.min(row - position % row) } else { count }
+            }
+            None => count,
+        }
+    }
+
+    /// Where the program finds `count` elements of an input.
+    fn bring(&self, stream: &Stream, scratch: *mut u8, position: usize, count: usize) -> *mut u8 {
+        let Some(at) = stream.scratch else { return stream.data.wrapping_add(position * stream.size) };
+        let tile = scratch.wrapping_add(at);
+        let raw = match (stream.walk, &self.plan) {
+            (Walk::Strided, Some(plan)) => {
+                let to = if stream.convert.is_some() { tile.wrapping_add(tile_bytes(self.compiled.compute.size())) } else { tile };
+                let mut to_here = to;
+                runs(plan, stream.operand, position, count, |offset, stride, run| {
+                    let from = stream.data.wrapping_offset(offset as isize * stream.size as isize);
+                    // SAFETY: the operand's promise for the source; a raw tile has room for `count` elements.
+                    unsafe { copy(to_here, 1, from, stride, run, stream.size) };
+                    to_here = to_here.wrapping_add(run * stream.size);
+                });
+                to
+            }
+            _ => stream.data.wrapping_add(position * stream.size),
+        };
+        if let Some(convert) = stream.convert {
+            // SAFETY: `raw` holds `count` elements of the stream's dtype, `tile` has room for them.
+            unsafe { convert(tile, raw, raw, raw, count) };
+        }
+        tile
+    }
+
+    /// Puts `count` results from their tile to memory.
+    fn put(&self, stream: &Stream, tile: *mut u8, position: usize, count: usize) {
+        let strided = stream.walk == Walk::Strided;
+        let mut raw = tile;
+        if let Some(convert) = stream.convert {
+            raw = if strided {
+                tile.wrapping_add(tile_bytes(self.compiled.compute.size()))
+            } else {
+                stream.data.wrapping_add(position * stream.size)
+            };
+            // SAFETY: `raw` is a raw tile, or the output's own memory.
+            unsafe { convert(raw, tile, tile, tile, count) };
+        }
+        if let (true, Some(plan)) = (strided, &self.plan) {
+            runs(plan, stream.operand, position, count, |offset, stride, run| {
+                let to = stream.data.wrapping_offset(offset as isize * stream.size as isize);
+                // SAFETY: the operand's promise for the target; `raw` holds the results.
+                unsafe { copy(to, stride, raw, 1, run, stream.size) };
+                raw = raw.wrapping_add(run * stream.size);
+            });
+        }
+    }
+}
+
+/// Calls `f(offset, stride, count)` for each run of an operand along the innermost dimension.
+fn runs(plan: &Plan, operand: usize, position: usize, count: usize, mut f: impl FnMut(i64, i64, usize)) {
+    let mut index = plan.index(position as i64);
+    let last = plan.shape.len() - 1;
+    let mut offset: i64 = index.iter().enumerate().map(|(d, i)| i * plan.stride(d, operand)).sum();
+    let mut left = count as i64;
+    loop {
+        let run = left.min(plan.shape[last] - index[last]);
+        f(offset, plan.stride(last, operand), run as usize);
+        left -= run;
+        if left == 0 {
+            return;
+        }
+        // To the start of the next row.
+        offset -= index[last] * plan.stride(last, operand);
+        index[last] = 0;
+        for d in (0..last).rev() {
+            index[d] += 1;
+            offset += plan.stride(d, operand);
+            if index[d] < plan.shape[d] {
+                break;
+            }
+            offset -= index[d] * plan.stride(d, operand);
+            index[d] = 0;
+        }
+    }
+}
+
+/// # Safety
+/// Both sides hold `count` elements of `size` bytes at these strides.
+unsafe fn copy(to: *mut u8, to_stride: i64, from: *const u8, from_stride: i64, count: usize, size: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match size {
+            1 => copy_elements::<u8>(to, to_stride, from, from_stride, count),
+            2 => copy_elements::<u16>(to, to_stride, from, from_stride, count),
+            4 => copy_elements::<u32>(to, to_stride, from, from_stride, count),
+            8 => copy_elements::<u64>(to, to_stride, from, from_stride, count),
+            _ => copy_elements::<[u64; 2]>(to, to_stride, from, from_stride, count),
+        }
+    }
+}
+#[inline(always)]
+unsafe fn copy_elements<T: Copy>(to: *mut u8, to_stride: i64, from: *const u8, from_stride: i64, count: usize) {
+    let (to, from) = (to.cast::<T>(), from.cast::<T>());
+    // SAFETY: the caller's promise.
+    unsafe {
+        match (to_stride, from_stride) {
+            (1, 1) => std::ptr::copy_nonoverlapping(from, to, count),
+            (1, 0) => (0..count).for_each(|i| *to.add(i) = *from),
+            (1, stride) => (0..count).for_each(|i| *to.add(i) = *from.offset(i as isize * stride as isize)),
+            (a, b) => (0..count).for_each(|i| *to.offset(i as isize * a as isize) = *from.offset(i as isize * b as isize)),
+        }
+    }
+}
+
+/// Repeats an element of the number type.
+/// # Safety
+/// `to` has room for `count` elements of `size` bytes.
+unsafe fn fill(to: *mut u8, element: [u8; 8], size: usize, count: usize) {
+    // SAFETY: the caller's promise; scratch tiles are aligned.
+    unsafe {
+        if size == 4 {
+            let [a, b, c, d, ..] = element;
+            std::slice::from_raw_parts_mut(to.cast::<u32>(), count).fill(u32::from_ne_bytes([a, b, c, d]));
+        } else {
+            std::slice::from_raw_parts_mut(to.cast::<u64>(), count).fill(u64::from_ne_bytes(element));
+        }
+    }
+}
+
+/// A number as an element of the number type of a dtype, cut to that dtype as PyTorch casts it.
+fn element(number: Number, compute: DType) -> [u8; 8] {
+    let real = match number {
+        Number::Bool(b) => f64::from(u8::from(b)),
+        Number::Int(i) => i as f64,
+        Number::Float(f) | Number::Complex(f, _) => f,
+    };
+    match Compute::of(compute) {
+        Compute::F32 => padded((real as f32).to_ne_bytes()),
+        Compute::F64 => real.to_ne_bytes(),
+        _ => {
+            let whole = match number {
+                Number::Int(i) => i,
+                _ if compute == DType::UInt64 => Cast::<u64>::cast(real) as i64,
+                _ if compute == DType::Bool => i64::from(real != 0.0),
+                _ => Cast::<i64>::cast(real),
+            };
+            wrapped(whole, compute)
+        }
+    }
+}
+/// An integer cut to a dtype, as an element of its number type.
+fn wrapped(whole: i64, compute: DType) -> [u8; 8] {
+    let whole = match compute {
+        DType::Bool => i64::from(whole != 0),
+        DType::UInt8 => i64::from(whole as u8),
+        DType::Int8 => i64::from(whole as i8),
+        DType::UInt16 => i64::from(whole as u16),
+        DType::Int16 => i64::from(whole as i16),
+        DType::UInt32 => i64::from(whole as u32),
+        _ => whole,
+    };
+    if Compute::of(compute).size() == 4 { padded((whole as i32).to_ne_bytes()) } else { whole.to_ne_bytes() }
+}
+fn padded(bytes: [u8; 4]) -> [u8; 8] {
+    let [a, b, c, d] = bytes;
+    [a, b, c, d, 0, 0, 0, 0]
+}
+/// The one element of an array that repeats it. An integer of a wider dtype is cut to the compute dtype.
+fn still(array: &Operand, compute: DType, number_type: Compute) -> [u8; 8] {
+    let mut element = [0u64; 2];
+    let to = element.as_mut_ptr().cast::<u8>();
+    let narrow = compute.size() < array.dtype.size() && compute.is_integral();
+    let way = if narrow { Compute::I64 } else { number_type };
+    let load = convert::load(array.dtype, way, Isa::best());
+    // SAFETY: the operand's promise: it reaches one element at least.
+    unsafe { load(to, array.data, array.data, array.data, 1) };
+    if narrow { wrapped(element[0] as i64, compute) } else { element[0].to_ne_bytes() }
+}
