@@ -1,6 +1,5 @@
 //! Pure functions on slices and layouts. Nothing here knows tensors, autograd or Python.
 pub mod cpu;
-pub mod convert;
 pub mod expr;
 pub mod lanes;
 pub mod operand;

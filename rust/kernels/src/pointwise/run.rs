@@ -1,10 +1,10 @@
 //! The executor: any program over any layout and dtypes, tile by tile.
 use super::compile::{Compiled, PLACES, TILE, tile_bytes};
-use super::kernel::{Compute, Kernel};
+use super::kernel::Compute;
 use super::plan::{Plan, Walk, is_dense};
-use crate::convert::{self, Cast};
+use crate::cpu::cast::{Convert, cast, convert};
+use crate::cpu::copy::run_of_size;
 use crate::expr::Program;
-use crate::lanes::Isa;
 use crate::lanes::integer::take_divided_by_zero;
 use crate::operand::{Number, Operand};
 use rustorch_base::{DType, Result, bail, ensure};
@@ -76,7 +76,7 @@ struct Stream {
     size: usize,
     walk: Walk,
     /// Casts between memory and the number type.
-    convert: Option<Kernel>,
+    convert: Option<Convert>,
     /// Its number in the plan.
     operand: usize,
     /// The scratch tile in which it meets the program, and behind it a raw one if it is both strided and cast.
@@ -112,12 +112,11 @@ impl<'a> Execution<'a> {
         let mut execution =
             Execution { compiled, plan, inputs: SmallVec::new(), outputs: SmallVec::new(), values: SmallVec::new(), scratch_bytes: 0 };
         execution.scratch_bytes = compiled.slots * tile_bytes(compiled.compute.size());
-        let isa = Isa::best();
         let native = compiled.compute.dtype();
         let mut operand = 0;
         for output in outputs {
             let walk = execution.walk(output, operand, numel);
-            let convert = (output.dtype != native || guarded).then(|| convert::store(compiled.compute, output.dtype, isa));
+            let convert = (output.dtype != native || guarded).then(|| convert(output.dtype, native));
             let scratch = execution.scratch(walk != Walk::Dense, convert.is_some());
             execution.outputs.push(Stream { data: output.data, size: output.dtype.size(), walk, convert, operand, scratch });
             operand += 1;
@@ -138,7 +137,7 @@ impl<'a> Execution<'a> {
                     }
                     let value = if walk == Walk::Still && !unread { still(array, compute, compiled.compute) } else { [0; 8] };
                     execution.values.push(value);
-                    let convert = (array.dtype != native && walk != Walk::Still).then(|| convert::load(array.dtype, compiled.compute, isa));
+                    let convert = (array.dtype != native && walk != Walk::Still).then(|| convert(native, array.dtype));
                     let scratch = if unread { None } else { execution.scratch(walk != Walk::Dense, convert.is_some()) };
                     Stream { data: array.data, size: array.dtype.size(), walk, convert, operand: operand - 1, scratch }
                 }
@@ -245,10 +244,10 @@ impl<'a> Execution<'a> {
             (Walk::Strided, Some(plan)) => {
                 let to = if stream.convert.is_some() { tile.wrapping_add(tile_bytes(self.compiled.compute.size())) } else { tile };
                 let mut to_here = to;
-                runs(plan, stream.operand, position, count, |offset, stride, run| {
-                    let from = stream.data.wrapping_offset(offset as isize * stream.size as isize);
+                runs(plan, stream, position, count, |offset, stride, run| {
+                    let from = stream.data.wrapping_offset(offset);
                     // SAFETY: the operand's promise for the source; a raw tile has room for `count` elements.
-                    unsafe { copy(to_here, 1, from, stride, run, stream.size) };
+                    unsafe { run_of_size(stream.size, to_here, stream.size as i64, from, stride, run) };
                     to_here = to_here.wrapping_add(run * stream.size);
                 });
                 to
@@ -257,7 +256,7 @@ impl<'a> Execution<'a> {
         };
         if let Some(convert) = stream.convert {
             // SAFETY: `raw` holds `count` elements of the stream's dtype, `tile` has room for them.
-            unsafe { convert(tile, raw, raw, raw, count) };
+            unsafe { convert(tile, raw, count) };
         }
         tile
     }
@@ -273,28 +272,29 @@ impl<'a> Execution<'a> {
                 stream.data.wrapping_add(position * stream.size)
             };
             // SAFETY: `raw` is a raw tile, or the output's own memory.
-            unsafe { convert(raw, tile, tile, tile, count) };
+            unsafe { convert(raw, tile, count) };
         }
         if let (true, Some(plan)) = (strided, &self.plan) {
-            runs(plan, stream.operand, position, count, |offset, stride, run| {
-                let to = stream.data.wrapping_offset(offset as isize * stream.size as isize);
+            runs(plan, stream, position, count, |offset, stride, run| {
+                let to = stream.data.wrapping_offset(offset);
                 // SAFETY: the operand's promise for the target; `raw` holds the results.
-                unsafe { copy(to, stride, raw, 1, run, stream.size) };
+                unsafe { run_of_size(stream.size, to, stride, raw, stream.size as i64, run) };
                 raw = raw.wrapping_add(run * stream.size);
             });
         }
     }
 }
 
-/// Calls `f(offset, stride, count)` for each run of an operand along the innermost dimension.
-fn runs(plan: &Plan, operand: usize, position: usize, count: usize, mut f: impl FnMut(i64, i64, usize)) {
+/// Calls `f(offset, stride, count)` for each run of an operand along the innermost dimension; offset and stride in bytes.
+fn runs(plan: &Plan, stream: &Stream, position: usize, count: usize, mut f: impl FnMut(isize, i64, usize)) {
+    let (operand, size) = (stream.operand, stream.size as i64);
     let mut index = plan.index(position as i64);
     let last = plan.shape.len() - 1;
     let mut offset: i64 = index.iter().enumerate().map(|(d, i)| i * plan.stride(d, operand)).sum();
     let mut left = count as i64;
     loop {
         let run = left.min(plan.shape[last] - index[last]);
-        f(offset, plan.stride(last, operand), run as usize);
+        f((offset * size) as isize, plan.stride(last, operand) * size, run as usize);
         left -= run;
         if left == 0 {
             return;
@@ -310,34 +310,6 @@ fn runs(plan: &Plan, operand: usize, position: usize, count: usize, mut f: impl 
             }
             offset -= index[d] * plan.stride(d, operand);
             index[d] = 0;
-        }
-    }
-}
-
-/// # Safety
-/// Both sides hold `count` elements of `size` bytes at these strides.
-unsafe fn copy(to: *mut u8, to_stride: i64, from: *const u8, from_stride: i64, count: usize, size: usize) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        match size {
-            1 => copy_elements::<u8>(to, to_stride, from, from_stride, count),
-            2 => copy_elements::<u16>(to, to_stride, from, from_stride, count),
-            4 => copy_elements::<u32>(to, to_stride, from, from_stride, count),
-            8 => copy_elements::<u64>(to, to_stride, from, from_stride, count),
-            _ => copy_elements::<[u64; 2]>(to, to_stride, from, from_stride, count),
-        }
-    }
-}
-#[inline(always)]
-unsafe fn copy_elements<T: Copy>(to: *mut u8, to_stride: i64, from: *const u8, from_stride: i64, count: usize) {
-    let (to, from) = (to.cast::<T>(), from.cast::<T>());
-    // SAFETY: the caller's promise.
-    unsafe {
-        match (to_stride, from_stride) {
-            (1, 1) => std::ptr::copy_nonoverlapping(from, to, count),
-            (1, 0) => (0..count).for_each(|i| *to.add(i) = *from),
-            (1, stride) => (0..count).for_each(|i| *to.add(i) = *from.offset(i as isize * stride as isize)),
-            (a, b) => (0..count).for_each(|i| *to.offset(i as isize * a as isize) = *from.offset(i as isize * b as isize)),
         }
     }
 }
@@ -370,9 +342,9 @@ fn element(number: Number, compute: DType) -> [u8; 8] {
         _ => {
             let whole = match number {
                 Number::Int(i) => i,
-                _ if compute == DType::UInt64 => Cast::<u64>::cast(real) as i64,
+                _ if compute == DType::UInt64 => cast::<u64, f64>(real) as i64,
                 _ if compute == DType::Bool => i64::from(real != 0.0),
-                _ => Cast::<i64>::cast(real),
+                _ => cast::<i64, f64>(real),
             };
             wrapped(whole, compute)
         }
@@ -400,9 +372,8 @@ fn still(array: &Operand, compute: DType, number_type: Compute) -> [u8; 8] {
     let mut element = [0u64; 2];
     let to = element.as_mut_ptr().cast::<u8>();
     let narrow = compute.size() < array.dtype.size() && compute.is_integral();
-    let way = if narrow { Compute::I64 } else { number_type };
-    let load = convert::load(array.dtype, way, Isa::best());
+    let way = if narrow { DType::Int64 } else { number_type.dtype() };
     // SAFETY: the operand's promise: it reaches one element at least.
-    unsafe { load(to, array.data, array.data, array.data, 1) };
+    unsafe { convert(way, array.dtype)(to, array.data, 1) };
     if narrow { wrapped(element[0] as i64, compute) } else { element[0].to_ne_bytes() }
 }
