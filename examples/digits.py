@@ -21,11 +21,12 @@ try:
 except ImportError as missing:
     sys.exit(f"This example needs {missing.name}: run `make train`, or pip install -r requirements-examples.txt")
 
-import rustorch as torch
-from rustorch import nn
 from rustorch.utils.data import DataLoader, TensorDataset
 
-LEARNING_RATE_KEPT_PER_EPOCH = 0.9  # no schedule knows the last epoch, so a run can always be continued
+import rustorch as torch
+from rustorch import nn
+
+LEARNING_RATE_KEPT_PER_EPOCH = 0.93  # no schedule knows the last epoch, so a run can always be continued
 
 
 class DigitNet(nn.Module):
@@ -64,7 +65,7 @@ def uniform(count, reach):
 def distort(images, turn=0.2, zoom=0.12, shift=0.6):
     """A new hand for every scan: each image turned (radians), zoomed and shifted (pixels) a little, at random.
 
-    1,437 scans are few; without this the network reaches about 97.7 % on unseen scans, with it about 99 %.
+    1,437 scans are few; without this the network reaches about 97.7 % on unseen scans, with it about 98.9 %.
     """
     count, _, height, width = images.shape
     angle, scale = uniform(count, turn), 1 + uniform(count, zoom)
@@ -161,7 +162,7 @@ def draw_mistakes(path, images, labels, predicted, confidence):
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--epochs", type=int, default=25, help="how many epochs the run has in all")
+    parser.add_argument("--epochs", type=int, default=30, help="how many epochs the run has in all")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--lr", type=float, default=3e-3, help="Adam's learning rate in the first epoch")
     parser.add_argument(
