@@ -271,6 +271,50 @@ pub fn show(sizes: &[i64]) -> String {
     format!("{sizes:?}")
 }
 
+/// Strides of a fresh dense tensor that lies in the order of `source`: its own strides when it is dense, otherwise its
+/// dimensions sorted by stride (outermost first) and packed. This is how results of pointwise ops and
+/// `torch.preserve_format` keep a permuted layout.
+pub fn dense_strides_like(source: &Layout) -> Dims {
+    if source.is_dense() {
+        return source.strides.clone();
+    }
+    let ndim = source.ndim();
+    let mut order: SmallVec<[usize; 5]> = (0..ndim).rev().collect(); // innermost first
+    // PyTorch's insertion sort: ambiguous pairs (a stride of 0) keep their order.
+    let comes_before = |a: usize, b: usize| {
+        let (x, y) = (source.strides[a], source.strides[b]);
+        if x == 0 || y == 0 {
+            0
+        } else if x != y {
+            if x < y { -1 } else { 1 }
+        } else if source.shape[a] > source.shape[b] {
+            1
+        } else {
+            0
+        }
+    };
+    for i in 1..ndim {
+        let mut high = i;
+        for low in (0..i).rev() {
+            match comes_before(order[low], order[high]) {
+                1 => {
+                    order.swap(low, high);
+                    high = low;
+                }
+                -1 => break,
+                _ => {}
+            }
+        }
+    }
+    let mut strides: Dims = smallvec![1; ndim];
+    let mut step = 1;
+    for d in order {
+        strides[d] = step;
+        step *= source.shape[d].max(1);
+    }
+    strides
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

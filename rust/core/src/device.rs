@@ -50,6 +50,17 @@ impl Device {
     pub const CPU: Device = Device { kind: DeviceKind::Cpu, index: None };
     pub const META: Device = Device { kind: DeviceKind::Meta, index: None };
 
+    pub const fn is_meta(self) -> bool {
+        matches!(self.kind, DeviceKind::Meta)
+    }
+    /// Refuses devices that cannot hold a tensor in this build.
+    pub fn require_available(self) -> Result<()> {
+        if self.kind.is_gpu() {
+            bail!(not_implemented, "device '{self}': the GPU backend is not built yet; tensors live on 'cpu' or 'meta'")
+        }
+        Ok(())
+    }
+
     /// Reads `cpu`, `cuda`, `cuda:1`.
     pub fn parse(text: &str) -> Result<Device> {
         let (name, index) = match text.split_once(':') {

@@ -7,7 +7,7 @@ pub use crate::value::{Feed, FromValue, Number, Ret, Returned, TensorLayout, Ten
 pub use rustorch_base::Result;
 
 /// The row of the pointwise table that an op was made from.
-pub enum Row {}
+pub use rustorch_kernels::pointwise::Row;
 
 /// One row of the table of ops: one schema, one function. Rows of one name are overloads, tried in order.
 pub struct Def {
@@ -128,15 +128,7 @@ fn run(def: &'static Def, args: &Args<'_>) -> Result<Ret> {
     if args.target == Target::Fresh || def.forms & WRITES_OUT != 0 {
         return (def.run)(def, args);
     }
-    into_out(def, args)
-}
-
-/// `out=` and in-place, for every op that does not write there itself.
-#[inline(never)]
-fn into_out(def: &'static Def, args: &Args<'_>) -> Result<Ret> {
-    inplace::check(args)?;
-    let ret = (def.run)(def, &Args { out: &[], target: Target::Fresh, ..*args })?;
-    inplace::store(ret, args.out, args.target)
+    inplace::run_into(def, args)
 }
 
 /// A call in a mode. The order is that of PyTorch's keys: autocast, transforms, tracer, profiler, then the op.

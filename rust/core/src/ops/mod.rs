@@ -1,9 +1,21 @@
-//! The table of ops: one file a family.
+//! The operators: one file a family. A family declares its rows with [`ops!`](crate::ops), and [`table`] lists the
+//! families.
+pub mod copy;
+pub mod create;
+pub mod default;
 pub mod index;
+pub mod join;
+pub mod pointwise;
+pub mod promote;
+pub mod reduce;
+pub mod shape;
+pub mod strided;
+pub mod warning;
 
 use crate::op::Def;
 
 /// Every row of the table. Rows of one name are overloads, tried in this order.
 pub fn table() -> Vec<&'static Def> {
-    Vec::new()
+    let families = [copy::OPS, create::OPS, join::OPS, shape::OPS, shape::in_place::OPS, strided::OPS];
+    families.into_iter().flatten().copied().chain(pointwise::table()).collect()
 }

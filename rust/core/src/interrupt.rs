@@ -1,0 +1,28 @@
+//! Ctrl-C during long native work. The host language says how to ask whether the user wants to stop.
+use rustorch_base::Result;
+use std::cell::Cell;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+static ASK: OnceLock<fn() -> Result<()>> = OnceLock::new();
+const EVERY: Duration = Duration::from_millis(50);
+thread_local! { static LAST: Cell<Option<Instant>> = const { Cell::new(None) } }
+
+/// Called once, by the binding.
+pub fn install(ask: fn() -> Result<()>) {
+    let _ = ASK.set(ask);
+}
+
+/// Long work calls this between its steps; it asks at most every 50 ms.
+#[inline]
+pub fn check() -> Result<()> {
+    let Some(ask) = ASK.get() else { return Ok(()) };
+    let now = Instant::now();
+    match LAST.get() {
+        Some(last) if now.duration_since(last) < EVERY => Ok(()),
+        _ => {
+            LAST.set(Some(now));
+            ask()
+        }
+    }
+}

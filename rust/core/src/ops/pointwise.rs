@@ -1,0 +1,478 @@
+//! Pointwise operators: the rows of the kernels' table become ops. Promotion, broadcasting, the layout of the result,
+//! in-place and `out=`, and one autograd rule for all rows, to any order.
+use crate::array::Array;
+use crate::autograd::node::{Context, Grads, NodeOf, Rule, SavedList};
+use crate::autograd::{Edge, Saved, inplace, tracks};
+use crate::mode;
+use crate::op::{self, Args, Def, Ret, Target, TensorOrNumber, Value};
+use crate::ops::promote::Promotion;
+use crate::ops::{copy, default, reduce};
+use crate::tensor::{Tensor, key};
+use rustorch_base::layout::{broadcast_shapes, broadcast_strides, contiguous_strides};
+use rustorch_base::{DType, Dims, Error, Layout, Result, bail};
+use rustorch_kernels::expr::{Gradient, Program};
+use rustorch_kernels::pointwise::{Input, ResultRule, Row};
+use rustorch_kernels::{Number, Operand, pointwise as kernels};
+use smallvec::{SmallVec, smallvec};
+use std::any::Any;
+use std::sync::Arc;
+
+type Operands<'a> = SmallVec<[TensorOrNumber<'a>; 4]>;
+/// What each input of a program is to autograd.
+type Arguments = SmallVec<[Argument; 4]>;
+
+/// The ops of all rows that have a schema.
+pub fn table() -> impl Iterator<Item = &'static Def> {
+    kernels::rows().filter(|row| !row.schema.is_empty()).map(|row| -> &'static Def {
+        let forms = u16::from(row.forms) | op::WRITES_OUT;
+        Box::leak(Box::new(Def { schema: row.schema, doc: row.doc, forms, run, typed: &[], row: Some(row) }))
+    })
+}
+
+/// A row by name, for Rust callers.
+pub fn row(name: &str) -> Result<&'static Row> {
+    kernels::row(name).ok_or_else(|| Error::not_implemented(format!("{name} is not implemented")))
+}
+
+/// A call of a row from the table.
+fn run(def: &'static Def, args: &Args<'_>) -> Result<Ret> {
+    let Some(mut row) = def.row else { bail!(runtime, "{} has no row", def.schema) };
+    let mut operands = Operands::new();
+    for value in args.values {
+        match *value {
+            Value::Tensor(tensor) => operands.push(TensorOrNumber::Tensor(tensor)),
+            Value::Str(variant) => row = variant_of(row, variant)?,
+            other => {
+                if let Some(number) = other.number() {
+                    operands.push(TensorOrNumber::Number(number));
+                }
+            }
+        }
+    }
+    match (args.target, args.out) {
+        (Target::Fresh, _) => apply(row, &operands).map(Ret::Tensor),
+        (Target::Inplace, [target]) => apply_in_place(row, &operands, target).map(Ret::Tensor),
+        (_, [target]) => apply_out(def, row, args, &operands, target).map(Ret::Tensor),
+        _ => bail!(runtime, "{}(): expected one output tensor", row.name),
+    }
+}
+
+/// `div(.., rounding_mode="floor")` is the row `div_floor`; a string that no row bears is refused.
+fn variant_of(row: &'static Row, variant: &str) -> Result<&'static Row> {
+    if row.name == "gelu" && variant == "none" {
+        return Ok(row);
+    }
+    kernels::row(&format!("{}_{variant}", row.name)).ok_or_else(|| match row.name {
+        "gelu" => Error::runtime("approximate argument must be either none or tanh."),
+        _ => Error::runtime(format!("{0} expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{variant}'", row.name)),
+    })
+}
+
+/// What one call computes: with which program, in which dtype, over which shape.
+struct Plan {
+    program: &'static Arc<Program>,
+    compute: DType,
+    result: DType,
+    shape: Dims,
+}
+
+#[inline]
+fn plan(row: &'static Row, operands: &[TensorOrNumber<'_>]) -> Result<Plan> {
+    let mut defaults = 0;
+    let mut promotion = Promotion::default();
+    let mut shape: Option<Dims> = None;
+    for (i, operand) in operands.iter().enumerate() {
+        match operand {
+            TensorOrNumber::Tensor(tensor) => {
+                promotion.tensor(tensor)?;
+                shape = Some(match shape {
+                    None => tensor.shape().into(),
+                    Some(held) if held[..] == *tensor.shape() => held,
+                    Some(held) => broadcast_shapes(&held, tensor.shape())?,
+                });
+            }
+            TensorOrNumber::Number(number) => {
+                if row.is_default(i, *number) {
+                    defaults |= 1 << i;
+                } else {
+                    promotion.number(*number)?;
+                }
+            }
+        }
+    }
+    let mut compute = promotion.result()?;
+    if row.result == ResultRule::Float && !compute.is_differentiable() {
+        compute = default::dtype();
+    }
+    let result = if row.result == ResultRule::Bool { DType::Bool } else { compute };
+    Ok(Plan { program: row.program(compute, defaults)?, compute, result, shape: shape.unwrap_or_default() })
+}
+
+/// The device of the tensors; mixed devices are refused, except that a 0-d CPU tensor goes anywhere.
+fn device_of(operands: &[TensorOrNumber<'_>]) -> Result<crate::Device> {
+    let mut device = crate::Device::CPU;
+    let mut first = true;
+    for operand in operands {
+        if let TensorOrNumber::Tensor(tensor) = operand {
+            let own = tensor.device();
+            if first || (own != device && device == crate::Device::CPU) {
+                device = own;
+            }
+            first = false;
+        }
+    }
+    Ok(device)
+}
+
+/// The strides of the result: row-major when all inputs are, a common dense order when they share one, else dimensions
+/// in the order of the inputs' strides, as TensorIterator decides.
+fn result_strides(operands: &[TensorOrNumber<'_>], shape: &[i64]) -> Dims {
+    let tensors = || operands.iter().filter_map(|o| if let TensorOrNumber::Tensor(t) = o { Some(*t) } else { None });
+    if tensors().all(|t| t.shape() != shape || t.is_contiguous()) && tensors().any(|t| t.shape() == shape) {
+        return contiguous_strides(shape);
+    }
+    let mut same = tensors().filter(|t| t.ndim() > 0);
+    if let Some(first) = same.next()
+        && first.shape() == shape
+        && first.layout().is_dense()
+        && same.all(|t| t.shape() == shape && t.strides() == first.strides())
+    {
+        return first.strides().into();
+    }
+    let walks: SmallVec<[Dims; 4]> = tensors().map(|t| broadcast_strides(t.layout(), shape)).collect();
+    packed_in_order(&walks, shape)
+}
+
+/// Packs a shape with its dimensions ordered by the operands' strides (PyTorch's stable insertion sort).
+fn packed_in_order(walks: &[Dims], shape: &[i64]) -> Dims {
+    let before = |a: usize, b: usize| -> i32 {
+        for strides in walks {
+            let (x, y) = (strides[a], strides[b]);
+            if x == 0 || y == 0 {
+                continue;
+            }
+            if x != y {
+                return if x < y { -1 } else { 1 };
+            }
+            if shape[a] > shape[b] {
+                return 1;
+            }
+        }
+        0
+    };
+    let mut order: SmallVec<[usize; 5]> = (0..shape.len()).rev().collect();
+    for i in 1..order.len() {
+        let mut high = i;
+        for low in (0..i).rev() {
+            match before(order[low], order[high]) {
+                1 => {
+                    order.swap(low, high);
+                    high = low;
+                }
+                -1 => break,
+                _ => {}
+            }
+        }
+    }
+    let mut strides: Dims = smallvec![1; shape.len()];
+    let mut step = 1;
+    for d in order {
+        strides[d] = step;
+        step *= shape[d].max(1);
+    }
+    strides
+}
+
+/// Runs a program into arrays that are there.
+fn execute(program: &Program, compute: DType, shape: &[i64], outputs: &[&Array], operands: &[TensorOrNumber<'_>]) -> Result<()> {
+    if outputs.iter().any(|array| array.device().is_meta()) {
+        return Ok(());
+    }
+    let same = operands.iter().all(|o| if let TensorOrNumber::Tensor(t) = o { t.shape() == shape } else { true });
+    let walks: SmallVec<[Dims; 4]> = if same {
+        SmallVec::new()
+    } else {
+        operands.iter().map(|o| if let TensorOrNumber::Tensor(t) = o { broadcast_strides(t.layout(), shape) } else { Dims::new() }).collect()
+    };
+    let inputs: SmallVec<[Input<'_>; 6]> = operands
+        .iter()
+        .enumerate()
+        .map(|(i, operand)| match operand {
+            TensorOrNumber::Tensor(t) => Input::Array(if same { t.operand() } else { t.array().operand_with(&walks[i]) }),
+            TensorOrNumber::Number(number) => Input::Number(*number),
+        })
+        .collect();
+    let outputs: SmallVec<[Operand<'_>; 4]> = outputs.iter().map(|array| array.operand()).collect();
+    kernels::run(program, compute, shape, &outputs, &inputs)
+}
+
+/// The op of a row on new memory.
+#[inline]
+pub fn apply(row: &'static Row, operands: &[TensorOrNumber<'_>]) -> Result<Tensor> {
+    let plan = plan(row, operands)?;
+    let strides = result_strides(operands, &plan.shape);
+    let layout = Layout { shape: plan.shape.clone(), strides, offset: 0 };
+    let array = Array::with_layout(layout, plan.result, device_of(operands)?)?;
+    execute(plan.program, plan.compute, &plan.shape, &[&array], operands)?;
+    let out = Tensor::new(array);
+    if needs_history(operands, row, plan.result) {
+        record_program(node_name(row), plan.program, plan.compute, operands, &[&out], None)?;
+    }
+    Ok(out)
+}
+
+#[inline]
+fn needs_history(operands: &[TensorOrNumber<'_>], row: &Row, result: DType) -> bool {
+    let keys = operands.iter().fold(0, |keys, o| if let TensorOrNumber::Tensor(t) = o { keys | t.keys() } else { keys });
+    keys & (key::REQUIRES_GRAD | key::VIEW) != 0
+        && mode::is_grad_enabled()
+        && !row.node.is_empty()
+        && result.is_differentiable()
+        && operands.iter().any(|o| matches!(o, TensorOrNumber::Tensor(t) if t.requires_grad()))
+}
+
+/// The op of a row, written over its first input.
+fn apply_in_place(row: &'static Row, operands: &[TensorOrNumber<'_>], target: &Tensor) -> Result<Tensor> {
+    let plan = plan(row, operands)?;
+    inplace::check(target)?;
+    if plan.shape[..] != *target.shape() {
+        bail!(runtime, "output with shape {:?} doesn't match the broadcast shape {:?}", target.shape(), &plan.shape[..])
+    }
+    inplace::check_cast(plan.result, target.dtype())?;
+    for operand in operands {
+        if let TensorOrNumber::Tensor(input) = operand {
+            inplace::check_partial_overlap(target, input)?;
+        }
+    }
+    if !needs_history(operands, row, plan.result) {
+        execute(plan.program, plan.compute, &plan.shape, &[target.array()], operands)?;
+        inplace::written(target, None)?;
+        return Ok(target.clone());
+    }
+    // What the rule reads of the target is what was there before.
+    let before = inplace::snapshot(target)?;
+    let operands: Operands<'_> = operands
+        .iter()
+        .map(|operand| match operand {
+            TensorOrNumber::Tensor(input) if input.is_same(target) => TensorOrNumber::Tensor(&before),
+            other => *other,
+        })
+        .collect();
+    execute(plan.program, plan.compute, &plan.shape, &[target.array()], &operands)?;
+    // The rule's saved result is the target's memory as it is after this write.
+    target.bump_version();
+    let written = Tensor::build(target.array().clone(), target.version_counter().clone(), 0, None);
+    record_program(node_name(row), plan.program, plan.compute, &operands, &[&written], None)?;
+    inplace::rebase_after_write(target, written.recorded_edge())?;
+    Ok(target.clone())
+}
+
+/// The op of a row, written into `out=`.
+fn apply_out(def: &'static Def, row: &'static Row, args: &Args<'_>, operands: &[TensorOrNumber<'_>], target: &Tensor) -> Result<Tensor> {
+    inplace::check_out(def, args)?;
+    let plan = plan(row, operands)?;
+    inplace::check_cast(plan.result, target.dtype())?;
+    if plan.shape[..] != *target.shape() {
+        crate::ops::strided::resize_output(target, &plan.shape)?;
+    }
+    inplace::check(target)?;
+    for operand in operands {
+        if let TensorOrNumber::Tensor(input) = operand {
+            inplace::check_partial_overlap(target, input)?;
+        }
+    }
+    execute(plan.program, plan.compute, &plan.shape, &[target.array()], operands)?;
+    target.bump_version();
+    Ok(target.clone())
+}
+
+/// `AddBackward0`, leaked once a row.
+fn node_name(row: &'static Row) -> &'static str {
+    row.node
+}
+
+/// What an input of a recorded program is.
+enum Argument {
+    Number(Number),
+    Tensor { shape: Dims, dtype: DType },
+}
+
+/// The one derivative of all pointwise ops: the gradient of the program that ran.
+struct ProgramRule {
+    name: &'static str,
+    gradient: Arc<Gradient>,
+    /// Bit i: the gradient program has an output for input i.
+    wanted: u32,
+    compute: DType,
+    arguments: Arguments,
+    /// The shape that was computed over.
+    shape: Dims,
+    outputs: usize,
+}
+
+/// Enters the outputs of a program into the graph.
+fn record_program(
+    name: &'static str,
+    program: &Arc<Program>,
+    compute: DType,
+    operands: &[TensorOrNumber<'_>],
+    outputs: &[&Tensor],
+    shape: Option<&Dims>,
+) -> Result<()> {
+    let mut edges = crate::autograd::node::Edges::new();
+    let mut wanted = 0u32;
+    let mut arguments = Arguments::new();
+    for (i, operand) in operands.iter().enumerate() {
+        match operand {
+            TensorOrNumber::Number(number) => arguments.push(Argument::Number(*number)),
+            TensorOrNumber::Tensor(tensor) => {
+                let edge = if tensor.dtype().is_differentiable() { tensor.grad_edge()? } else { None };
+                wanted |= u32::from(edge.is_some()) << i;
+                edges.push(edge);
+                arguments.push(Argument::Tensor { shape: tensor.shape().into(), dtype: tensor.dtype() });
+            }
+        }
+    }
+    let gradient = program.gradient(wanted);
+    let mut saved = SavedList::new();
+    for (i, operand) in operands.iter().enumerate() {
+        if let TensorOrNumber::Tensor(tensor) = operand {
+            let read = gradient.reads_input & 1 << i != 0;
+            saved.push(if read { Saved::input(tensor) } else { Saved::Nothing });
+        }
+    }
+    for (slot, output) in outputs.iter().enumerate() {
+        saved.push(if gradient.reads_result { Saved::output(output, slot as u32) } else { Saved::Nothing });
+    }
+    for value in &saved {
+        value.check()?;
+    }
+    let shape = shape.cloned().unwrap_or_else(|| outputs.first().map_or_else(Dims::new, |out| out.shape().into()));
+    let rule = ProgramRule { name, gradient, wanted, compute, arguments, shape, outputs: outputs.len() };
+    let node = NodeOf::new(rule, edges, saved);
+    for (slot, output) in outputs.iter().enumerate() {
+        if output.dtype().is_differentiable() {
+            output.set_edge(Some(Edge { node: node.clone(), slot: slot as u32 }));
+        }
+    }
+    Ok(())
+}
+
+impl Rule for ProgramRule {
+    fn name(&self) -> &str {
+        self.name
+    }
+    fn backward(&self, context: &Context, cotangents: &[Option<Tensor>]) -> Result<Grads> {
+        let tensors = self.arguments.iter().filter(|a| matches!(a, Argument::Tensor { .. })).count();
+        // Saved values in the order of the program's inputs: the tensors, then the results.
+        let mut held: SmallVec<[Option<Tensor>; 6]> = SmallVec::new();
+        for index in 0..tensors + self.outputs {
+            held.push(context.saved_optional(index)?);
+        }
+        let nothing = TensorOrNumber::Number(Number::Int(0));
+        let mut operands: SmallVec<[TensorOrNumber<'_>; 8]> = SmallVec::new();
+        let mut next = 0;
+        for argument in &self.arguments {
+            operands.push(match argument {
+                Argument::Number(number) => TensorOrNumber::Number(*number),
+                Argument::Tensor { .. } => {
+                    next += 1;
+                    held[next - 1].as_ref().map_or(nothing, TensorOrNumber::Tensor)
+                }
+            });
+        }
+        for result in &held[tensors..] {
+            operands.push(result.as_ref().map_or(nothing, TensorOrNumber::Tensor));
+        }
+        for slot in 0..self.outputs {
+            operands.push(cotangents.get(slot).and_then(Option::as_ref).map_or(nothing, TensorOrNumber::Tensor));
+        }
+        self.gradients(context, &operands)
+    }
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+impl ProgramRule {
+    /// Runs the gradient program; what was broadcast is summed back.
+    fn gradients(&self, context: &Context, operands: &[TensorOrNumber<'_>]) -> Result<Grads> {
+        let wanted: SmallVec<[(usize, usize, &Dims, DType); 3]> = self
+            .arguments
+            .iter()
+            .enumerate()
+            .filter_map(|(i, a)| if let Argument::Tensor { shape, dtype } = a { Some((i, shape, *dtype)) } else { None })
+            .enumerate()
+            .map(|(edge, (i, shape, dtype))| (edge, i, shape, dtype))
+            .collect();
+        let mut outputs: SmallVec<[Tensor; 3]> = SmallVec::new();
+        let strides = result_strides(operands, &self.shape);
+        for &(_, i, shape, dtype) in &wanted {
+            if self.wanted & 1 << i != 0 {
+                // Cast on the way out where nothing has to be summed.
+                let dtype = if shape[..] == self.shape[..] { dtype } else { self.compute };
+                let layout = Layout { shape: self.shape.clone(), strides: strides.clone(), offset: 0 };
+                outputs.push(Tensor::new(Array::with_layout(layout, dtype, crate::Device::CPU)?));
+            }
+        }
+        let program = &self.gradient.program;
+        execute(program, self.compute, &self.shape, &outputs.iter().map(Tensor::array).collect::<SmallVec<[&Array; 3]>>(), operands)?;
+        let tensors: SmallVec<[&Tensor; 6]> = operands.iter().filter_map(|o| if let TensorOrNumber::Tensor(t) = o { Some(*t) } else { None }).collect();
+        if tracks(&tensors) {
+            record_program(self.name, program, self.compute, operands, &outputs.iter().collect::<SmallVec<[&Tensor; 3]>>(), Some(&self.shape))?;
+        }
+        let mut gradients: Grads = smallvec![None; wanted.len()];
+        let mut computed = outputs.into_iter();
+        for (edge, i, shape, dtype) in wanted {
+            if self.wanted & 1 << i == 0 {
+                continue;
+            }
+            if let Some(full) = computed.next()
+                && context.needs(edge)
+            {
+                let summed = if full.shape() == &shape[..] { full } else { reduce::sum_to(&full, shape)? };
+                gradients[edge] = Some(copy::cast(&summed, dtype)?);
+            }
+        }
+        Ok(gradients)
+    }
+}
+
+// ---- for Rust callers
+
+fn binary(name: &str, a: &Tensor, b: TensorOrNumber<'_>) -> Result<Tensor> {
+    apply(row(name)?, &[TensorOrNumber::Tensor(a), b])
+}
+/// `a + b`.
+pub fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    apply(row("add")?, &[TensorOrNumber::Tensor(a), TensorOrNumber::Tensor(b), TensorOrNumber::Number(Number::Int(1))])
+}
+pub fn sub(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    apply(row("sub")?, &[TensorOrNumber::Tensor(a), TensorOrNumber::Tensor(b), TensorOrNumber::Number(Number::Int(1))])
+}
+pub fn mul(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    binary("mul", a, TensorOrNumber::Tensor(b))
+}
+pub fn div(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    binary("div", a, TensorOrNumber::Tensor(b))
+}
+pub fn scale(a: &Tensor, factor: f64) -> Result<Tensor> {
+    binary("mul", a, TensorOrNumber::Number(Number::Float(factor)))
+}
+/// A row of one input.
+pub fn unary(name: &str, a: &Tensor) -> Result<Tensor> {
+    apply(row(name)?, &[TensorOrNumber::Tensor(a)])
+}
+/// A row by name.
+pub fn call(name: &str, operands: &[TensorOrNumber<'_>]) -> Result<Tensor> {
+    apply(row(name)?, operands)
+}
+/// `a += b`, without history.
+pub fn add_in_place(a: &Tensor, b: &Tensor) -> Result<()> {
+    let row = row("add")?;
+    let operands = [TensorOrNumber::Tensor(a), TensorOrNumber::Tensor(b), TensorOrNumber::Number(Number::Int(1))];
+    let plan = plan(row, &operands)?;
+    execute(plan.program, plan.compute, a.shape(), &[a.array()], &operands)?;
+    a.bump_version();
+    Ok(())
+}
