@@ -65,4 +65,3 @@ impl Array {
         Array { storage: self.storage.clone(), layout, dtype: self.dtype }
     }
 }
-

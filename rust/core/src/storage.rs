@@ -71,7 +71,12 @@ impl Storage {
         Storage::new(Memory { data, bytes, owner: Owner::Foreign { _release: release } }, Device::CPU, false)
     }
     fn new(memory: Memory, device: Device, resizable: bool) -> Storage {
-        Storage(Arc::new(Inner { memory: UnsafeCell::new(memory), resizable: AtomicBool::new(resizable), version: AtomicU32::new(0), device }))
+        Storage(Arc::new(Inner {
+            memory: UnsafeCell::new(memory),
+            resizable: AtomicBool::new(resizable),
+            version: AtomicU32::new(0),
+            device,
+        }))
     }
 
     #[inline]

@@ -2,10 +2,10 @@
 use crate::array::Array;
 use crate::autograd::edge::Edge;
 use crate::autograd::hooks::Hooks;
-use crate::mode;
 use crate::autograd::node::Node;
 use crate::autograd::view::View;
 use crate::device::Device;
+use crate::mode;
 use rustorch_base::{DType, Layout, Result, bail};
 use rustorch_kernels::Operand;
 use std::any::Any;
@@ -87,7 +87,7 @@ pub struct Extra {
     /// The binding's: the dict and class of a wrapper that died while the tensor lived on.
     pub parked: Mutex<Option<Box<dyn Any + Send>>>,
     /// The leaf's node, which holds the leaf strongly in turn.
-    pub accumulator: Mutex<Weak<Node>>,
+    pub accumulator: Mutex<Option<Weak<Node>>>,
     pub retains_grad: std::sync::atomic::AtomicBool,
 }
 

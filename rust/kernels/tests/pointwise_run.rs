@@ -14,7 +14,8 @@ fn program(name: &str, compute: DType, defaults: u32) -> &'static rustorch_kerne
 fn dense_arrays_and_numbers() {
     let (a, b) = ([1f32, 2.0, 3.0, 4.0], [10f32, 20.0, 30.0, 40.0]);
     let y = [0f32; 4];
-    let inputs = [Input::Array(array(&a, DType::Float32, &[1])), Input::Array(array(&b, DType::Float32, &[1])), Input::Number(Number::Int(1))];
+    let inputs =
+        [Input::Array(array(&a, DType::Float32, &[1])), Input::Array(array(&b, DType::Float32, &[1])), Input::Number(Number::Int(1))];
     run(program("add", DType::Float32, 0b100), DType::Float32, &[4], &[array(&y, DType::Float32, &[1])], &inputs).expect("add");
     assert_eq!(y, [11.0, 22.0, 33.0, 44.0]);
     let inputs = [inputs[0], inputs[1], Input::Number(Number::Float(0.5))];
@@ -28,11 +29,8 @@ fn broadcasting_permuted_and_cast() {
     let a: Vec<f32> = (0..2100).map(|i| i as f32).collect();
     let b: Vec<i64> = (0..700).map(|i| i * i).collect();
     let y = vec![0f64; 2100];
-    let inputs = [
-        Input::Array(array(&a, DType::Float32, &[1, 3])),
-        Input::Array(array(&b, DType::Int64, &[0, 1])),
-        Input::Number(Number::Int(2)),
-    ];
+    let inputs =
+        [Input::Array(array(&a, DType::Float32, &[1, 3])), Input::Array(array(&b, DType::Int64, &[0, 1])), Input::Number(Number::Int(2))];
     for strides in [[700, 1], [1, 3]] {
         run(program("add", DType::Float64, 0), DType::Float64, &[3, 700], &[array(&y, DType::Float64, &strides)], &inputs).expect("add");
         for i in 0..3usize {

@@ -1,6 +1,6 @@
 //! The node of a leaf: adds the gradient that arrives to `.grad`.
-use crate::mode;
 use super::node::{Context, FIRST, Grads, Node, NodeOf, Rule};
+use crate::mode;
 use crate::ops;
 use crate::tensor::{Tensor, lock};
 use rustorch_base::Result;
@@ -16,11 +16,11 @@ pub struct AccumulateGrad {
 /// The leaf's node, made when first asked for.
 pub fn accumulator(leaf: &Tensor) -> Arc<Node> {
     let mut slot = lock(&leaf.extra_or_new().accumulator);
-    if let Some(node) = Weak::upgrade(&slot) {
+    if let Some(node) = slot.as_ref().and_then(Weak::upgrade) {
         return node;
     }
     let node = NodeOf::with_sequence(AccumulateGrad { leaf: leaf.clone() }, SmallVec::new(), SmallVec::new(), FIRST);
-    *slot = Arc::downgrade(&node);
+    *slot = Some(Arc::downgrade(&node));
     node
 }
 impl Rule for AccumulateGrad {

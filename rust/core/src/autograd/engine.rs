@@ -3,9 +3,9 @@
 use super::accumulate::through_leaf_hooks;
 use super::edge::Edge;
 use super::hooks;
-use crate::mode::{self, is_grad_enabled};
 use super::node::{Context, FIRST, Grads, Node};
 use crate::interrupt;
+use crate::mode::{self, is_grad_enabled};
 use crate::ops;
 use crate::tensor::Tensor;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -263,19 +263,22 @@ impl Pass {
         let held = inbox.cotangents[slot].take();
         inbox.cotangents[slot] = Some(match held {
             None => gradient,
-            Some(held) => self.add(held, gradient)?,
+            Some(held) => sum(held, gradient, self.create_graph)?,
         });
         Ok(())
     }
-    /// A sum, in the first one's memory where nobody else sees it.
-    fn add(&self, held: Tensor, gradient: Tensor) -> Result<Tensor> {
-        if !self.create_graph && held.owns_elements_alone() && held.shape() == gradient.shape() && held.dtype() == gradient.dtype() {
-            ops::pointwise::add_in_place(&held, &gradient)?;
-            return Ok(held);
-        }
-        ops::pointwise::add(&held, &gradient)
-    }
+}
 
+/// A sum, in the first one's memory where nobody else sees it.
+fn sum(held: Tensor, gradient: Tensor, create_graph: bool) -> Result<Tensor> {
+    if !create_graph && held.owns_elements_alone() && held.shape() == gradient.shape() && held.dtype() == gradient.dtype() {
+        ops::pointwise::add_in_place(&held, &gradient)?;
+        return Ok(held);
+    }
+    ops::pointwise::add(&held, &gradient)
+}
+
+impl Pass {
     fn step(&mut self, node: &Arc<Node>, ready: &mut BinaryHeap<Ready>) -> Result<()> {
         let mut cotangents = std::mem::take(&mut self.inboxes.entry(identity(node)).or_default().cotangents);
         if node.sequence == FIRST

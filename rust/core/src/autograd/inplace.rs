@@ -1,11 +1,11 @@
 //! Writing into a tensor that others may see: who may, and what becomes of the graph.
 use super::edge::Edge;
-use crate::mode;
 use super::node::NodeOf;
 use super::view::{self, CopySlices};
+use crate::mode;
+use crate::op::{Args, Def, Ret, Target, Value};
 use crate::ops;
 use crate::tensor::{Tensor, key};
-use crate::op::{Args, Def, Ret, Target, Value};
 use rustorch_base::{DType, Result, bail, ensure};
 use smallvec::{SmallVec, smallvec};
 

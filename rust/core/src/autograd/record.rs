@@ -1,8 +1,8 @@
 //! How an operator enters its results into the graph.
 use super::edge::Edge;
-use crate::mode;
 use super::node::{Context, Edges, Formula, Grads, Node, NodeOf, Rule, SavedList};
 use super::saved::Saved;
+use crate::mode;
 use crate::tensor::{Tensor, key};
 use rustorch_base::Result;
 use std::sync::Arc;

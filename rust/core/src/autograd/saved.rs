@@ -51,7 +51,7 @@ impl Saved {
         }
     }
     /// Inference tensors may not be saved.
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         if let Saved::Input { tensor, .. } = self
             && tensor.keys() & key::INFERENCE != 0
         {

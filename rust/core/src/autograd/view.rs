@@ -1,9 +1,9 @@
 //! Differentiable views. A view knows its base; when the base, or another view of it, was written by a recorded op, the
 //! view's history is no longer the op that made it but "this part of the base", and it is made anew on demand.
 use super::edge::Edge;
-use crate::mode;
 use super::node::{Context, Grads, NodeOf, Rule};
 use crate::array::Array;
+use crate::mode;
 use crate::ops;
 use crate::tensor::{Tensor, key};
 use rustorch_base::{Layout, Result, bail};

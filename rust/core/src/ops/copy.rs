@@ -82,11 +82,8 @@ pub fn clone(input: &Tensor) -> Result<Tensor> {
 }
 /// A copy laid out and typed as another tensor of the same shape (a leaf's gradient follows its leaf).
 pub fn clone_as_layout(input: &Tensor, like: &Tensor) -> Result<Tensor> {
-    let strides = if like.shape() == input.shape() && like.layout().is_dense() {
-        like.strides().into()
-    } else {
-        contiguous_strides(input.shape())
-    };
+    let strides =
+        if like.shape() == input.shape() && like.layout().is_dense() { like.strides().into() } else { contiguous_strides(input.shape()) };
     copied(input, "CloneBackward0", like.dtype(), input.device(), strides)
 }
 /// Row-major memory: the tensor itself if it is, else a copy.

@@ -116,11 +116,7 @@ fn steps(start: Number, end: Number, step: Number) -> Result<i64> {
     let (a, b, s) = (real(start)?, real(end)?, real(step)?);
     ensure!(s != 0.0, runtime, "step must be nonzero");
     ensure!(a.is_finite() && b.is_finite(), runtime, "unsupported range: {a} -> {b}");
-    ensure!(
-        (s > 0.0 && b >= a) || (s < 0.0 && b <= a),
-        runtime,
-        "upper bound and lower bound inconsistent with step sign"
-    );
+    ensure!((s > 0.0 && b >= a) || (s < 0.0 && b <= a), runtime, "upper bound and lower bound inconsistent with step sign");
     if let (Number::Int(a), Number::Int(b), Number::Int(s)) = (start, end, step) {
         let (a, b, s) = (i128::from(a), i128::from(b), i128::from(s));
         return Ok(((b - a + s - s.signum()) / s) as i64);
@@ -130,7 +126,14 @@ fn steps(start: Number, end: Number, step: Number) -> Result<i64> {
     Ok(count as i64)
 }
 
-fn arange_between(start: Number, end: Number, step: Number, dtype: Option<DType>, device: Option<Device>, requires_grad: bool) -> Result<Tensor> {
+fn arange_between(
+    start: Number,
+    end: Number,
+    step: Number,
+    dtype: Option<DType>,
+    device: Option<Device>,
+    requires_grad: bool,
+) -> Result<Tensor> {
     let float = [start, end, step].iter().any(|n| matches!(n, Number::Float(_)));
     let options = Options::new(dtype, if float { default::dtype() } else { DType::Int64 }, device, requires_grad)?;
     let n = steps(start, end, step)?;

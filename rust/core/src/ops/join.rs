@@ -56,7 +56,11 @@ fn joined(tensors: &[&Tensor], shape: Dims, dim: usize, dtype: DType, first: &Te
     use rustorch_base::layout::MemoryFormat::ChannelsLast;
     let channels_last = tensors.iter().all(|t| t.layout().is_channels_last(ChannelsLast) && !t.is_contiguous());
     let layout = rustorch_base::Layout::contiguous(&shape);
-    let layout = if channels_last { rustorch_base::Layout { strides: rustorch_base::layout::channels_last_strides(&shape), ..layout } } else { layout };
+    let layout = if channels_last {
+        rustorch_base::Layout { strides: rustorch_base::layout::channels_last_strides(&shape), ..layout }
+    } else {
+        layout
+    };
     let array = Array::with_layout(layout, dtype, first.device())?;
     let parts: SmallVec<[(i64, Operand<'_>); 8]> =
         tensors.iter().filter(|t| !is_skipped(t)).map(|t| (t.shape()[dim], t.operand())).collect();

@@ -192,7 +192,10 @@ fn execute(program: &Program, compute: DType, shape: &[i64], outputs: &[&Array],
     let walks: SmallVec<[Dims; 4]> = if same {
         SmallVec::new()
     } else {
-        operands.iter().map(|o| if let TensorOrNumber::Tensor(t) = o { broadcast_strides(t.layout(), shape) } else { Dims::new() }).collect()
+        operands
+            .iter()
+            .map(|o| if let TensorOrNumber::Tensor(t) = o { broadcast_strides(t.layout(), shape) } else { Dims::new() })
+            .collect()
     };
     let inputs: SmallVec<[Input<'_>; 6]> = operands
         .iter()
@@ -216,7 +219,7 @@ pub fn apply(row: &'static Row, operands: &[TensorOrNumber<'_>]) -> Result<Tenso
     execute(plan.program, plan.compute, &plan.shape, &[&array], operands)?;
     let out = Tensor::new(array);
     if needs_history(operands, row, plan.result) {
-        record_program(node_name(row), plan.program, plan.compute, operands, &[&out], None)?;
+        record_program(row.backward, plan.program, plan.compute, operands, &[&out], None)?;
     }
     Ok(out)
 }
@@ -262,7 +265,7 @@ fn apply_in_place(row: &'static Row, operands: &[TensorOrNumber<'_>], target: &T
     // The rule's saved result is the target's memory as it is after this write.
     target.bump_version();
     let written = Tensor::build(target.array().clone(), target.version_counter().clone(), 0, None);
-    record_program(node_name(row), plan.program, plan.compute, &operands, &[&written], None)?;
+    record_program(row.backward, plan.program, plan.compute, &operands, &[&written], None)?;
     inplace::rebase_after_write(target, written.recorded_edge())?;
     Ok(target.clone())
 }
@@ -284,11 +287,6 @@ fn apply_out(def: &'static Def, row: &'static Row, args: &Args<'_>, operands: &[
     execute(plan.program, plan.compute, &plan.shape, &[target.array()], operands)?;
     target.bump_version();
     Ok(target.clone())
-}
-
-/// `AddBackward0`, leaked once a row.
-fn node_name(row: &'static Row) -> &'static str {
-    row.node
 }
 
 /// What an input of a recorded program is.
@@ -417,9 +415,17 @@ impl ProgramRule {
         }
         let program = &self.gradient.program;
         execute(program, self.compute, &self.shape, &outputs.iter().map(Tensor::array).collect::<SmallVec<[&Array; 3]>>(), operands)?;
-        let tensors: SmallVec<[&Tensor; 6]> = operands.iter().filter_map(|o| if let TensorOrNumber::Tensor(t) = o { Some(*t) } else { None }).collect();
+        let tensors: SmallVec<[&Tensor; 6]> =
+            operands.iter().filter_map(|o| if let TensorOrNumber::Tensor(t) = o { Some(*t) } else { None }).collect();
         if tracks(&tensors) {
-            record_program(self.name, program, self.compute, operands, &outputs.iter().collect::<SmallVec<[&Tensor; 3]>>(), Some(&self.shape))?;
+            record_program(
+                self.name,
+                program,
+                self.compute,
+                operands,
+                &outputs.iter().collect::<SmallVec<[&Tensor; 3]>>(),
+                Some(&self.shape),
+            )?;
         }
         let mut gradients: Grads = smallvec![None; wanted.len()];
         let mut computed = outputs.into_iter();

@@ -8,7 +8,11 @@ use rustorch_kernels::Number;
 /// Two dtypes of equal standing.
 pub fn pair(a: DType, b: DType) -> Result<DType> {
     a.promote(b).ok_or_else(|| {
-        Error::runtime(format!("Promotion for uint16, uint32, uint64 types is not supported, attempted to promote {} and {}", a.scalar_name(), b.scalar_name()))
+        Error::runtime(format!(
+            "Promotion for uint16, uint32, uint64 types is not supported, attempted to promote {} and {}",
+            a.scalar_name(),
+            b.scalar_name()
+        ))
     })
 }
 

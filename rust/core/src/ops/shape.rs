@@ -85,12 +85,7 @@ pub fn transpose_dims(input: &Tensor, a: usize, b: usize, name: &'static str) ->
 }
 /// The last two dimensions exchanged.
 pub fn matrix_transpose(input: &Tensor) -> Result<Tensor> {
-    ensure!(
-        input.ndim() >= 2,
-        runtime,
-        "tensor.mT is only supported on matrices or batches of matrices. Got {}-D tensor.",
-        input.ndim()
-    );
+    ensure!(input.ndim() >= 2, runtime, "tensor.mT is only supported on matrices or batches of matrices. Got {}-D tensor.", input.ndim());
     transpose_dims(input, input.ndim() - 2, input.ndim() - 1, "TransposeBackward0")
 }
 
@@ -245,11 +240,7 @@ fn split_sizes(input: &Tensor, size: i64, dim: usize) -> Result<Dims> {
     ensure!(input.ndim() > 0, runtime, "split expects at least a 1-dimensional tensor");
     ensure!(size >= 0, runtime, "split expects split_size be non-negative, but got split_size={size}");
     let total = input.shape()[dim];
-    ensure!(
-        size > 0 || total == 0,
-        runtime,
-        "split_size can only be 0 if dimension size is 0, but got dimension size of {total}"
-    );
+    ensure!(size > 0 || total == 0, runtime, "split_size can only be 0 if dimension size is 0, but got dimension size of {total}");
     if size == 0 {
         return Ok(smallvec![0]);
     }
@@ -561,4 +552,3 @@ pub mod in_place {
         fn t_(input: &Tensor) -> Result<Tensor> { relay_in_place(input, super::t) }
     }
 }
-

@@ -86,7 +86,9 @@ pub fn clone_laid_as(input: &Tensor, like: &Layout) -> Result<Tensor> {
 fn resize(tensor: &Tensor, layout: Layout) -> Result<()> {
     let numel = checked_numel(&layout.shape)?;
     let needed = layout.extent().checked_mul(tensor.dtype().size() as i64);
-    let Some(needed) = needed.filter(|_| numel >= 0) else { bail!(runtime, "Storage size calculation overflowed with sizes={:?}", &layout.shape[..]) };
+    let Some(needed) = needed.filter(|_| numel >= 0) else {
+        bail!(runtime, "Storage size calculation overflowed with sizes={:?}", &layout.shape[..])
+    };
     let array = tensor.array();
     if needed as usize > array.storage.bytes() {
         array.storage.resize(needed as usize)?;
@@ -302,7 +304,13 @@ pub fn view_as_dtype(input: &Tensor, dtype: DType) -> Result<Tensor> {
     let (old, new) = (input.dtype().size() as i64, dtype.size() as i64);
     let mut layout = input.layout().clone();
     if old != new {
-        ensure!(input.ndim() > 0, runtime, "self.dim() cannot be 0 to view {} as {} (different element sizes)", input.dtype().scalar_name(), dtype.scalar_name());
+        ensure!(
+            input.ndim() > 0,
+            runtime,
+            "self.dim() cannot be 0 to view {} as {} (different element sizes)",
+            input.dtype().scalar_name(),
+            dtype.scalar_name()
+        );
         let last = layout.ndim() - 1;
         ensure!(
             layout.strides[last] == 1,
@@ -331,7 +339,11 @@ fn rescale(layout: &mut Layout, old: i64, new: i64, from: DType, to: DType) -> R
     let ratio = new / old;
     let (from, to) = (from.scalar_name(), to.scalar_name());
     let size = layout.shape[last];
-    ensure!(size % ratio == 0, runtime, "self.size(-1) must be divisible by {ratio} to view {from} as {to} (different element sizes), but got {size}");
+    ensure!(
+        size % ratio == 0,
+        runtime,
+        "self.size(-1) must be divisible by {ratio} to view {from} as {to} (different element sizes), but got {size}"
+    );
     ensure!(
         layout.offset % ratio == 0,
         runtime,
@@ -339,7 +351,11 @@ fn rescale(layout: &mut Layout, old: i64, new: i64, from: DType, to: DType) -> R
         layout.offset
     );
     for (d, stride) in layout.strides[..last].iter_mut().enumerate() {
-        ensure!(*stride % ratio == 0, runtime, "self.stride({d}) must be divisible by {ratio} to view {from} as {to} (different element sizes), but got {stride}");
+        ensure!(
+            *stride % ratio == 0,
+            runtime,
+            "self.stride({d}) must be divisible by {ratio} to view {from} as {to} (different element sizes), but got {stride}"
+        );
         *stride /= ratio;
     }
     layout.shape[last] = size / ratio;

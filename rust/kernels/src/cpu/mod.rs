@@ -1,4 +1,5 @@
 //! Kernels for the CPU: threads, matrix products, convolution, pooling; copies, reductions, gathers, sorts.
+pub mod accumulate;
 pub mod cast;
 pub mod copy;
 pub mod fill;

@@ -101,10 +101,7 @@ fn sign(a: Expr) -> Expr {
 /// PyTorch's conventions: no slope in a where the exponent is 0; none in b where the base is 0 and b >= 0.
 fn power(a: Expr, b: Expr, y: Expr, g: Expr) -> Flow {
     let zero = Expr::zero();
-    two(
-        Expr::select(b.eq(zero), zero, g * (b * a.pow(b - 1.0))),
-        Expr::select(Expr::and(a.eq(zero), zero.le(b)), zero, g * (y * a.log())),
-    )
+    two(Expr::select(b.eq(zero), zero, g * (b * a.pow(b - 1.0))), Expr::select(Expr::and(a.eq(zero), zero.le(b)), zero, g * (y * a.log())))
 }
 /// A tie halves the cotangent; where both are unordered (a NaN) each takes it whole.
 fn extremum(a_wins: ExprMask, b_wins: ExprMask, tie: ExprMask, g: Expr) -> Flow {

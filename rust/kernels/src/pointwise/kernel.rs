@@ -1,7 +1,7 @@
 //! Slice kernels: one primitive read with a lane type, compiled for one instruction set, picked at run time.
+use crate::expr::primitive::{Apply, Primitive, meaning, with_primitives};
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::avx2::{F32x8, F64x4};
-use crate::expr::primitive::{Apply, Primitive, meaning, with_primitives};
 use crate::lanes::portable::One;
 use crate::lanes::{Int, Isa, Lanes};
 use rustorch_base::DType;
@@ -133,10 +133,18 @@ unsafe fn blocks_portable<F: Apply<S, N>, S: Copy, const N: usize>(out: *mut u8,
 
 /// Whether a number type has the primitives of a class, as a macro.
 macro_rules! if_has {
-    (float bits $kernel:expr) => { None };
-    (integer field $kernel:expr) => { None };
-    (integer float $kernel:expr) => { None };
-    ($kind:ident $class:ident $kernel:expr) => { Some($kernel) };
+    (float bits $kernel:expr) => {
+        None
+    };
+    (integer field $kernel:expr) => {
+        None
+    };
+    (integer float $kernel:expr) => {
+        None
+    };
+    ($kind:ident $class:ident $kernel:expr) => {
+        Some($kernel)
+    };
 }
 macro_rules! kernels {
     ($function:ident $kind:ident $portable:ty, $loop:ident $vector:ty; $($class:ident $name:ident($($a:ident),+) = $meaning:expr;)*) => {

@@ -1,5 +1,6 @@
 //! The macro that reads the table of ops, and what a row gives to the rest.
 use super::kernel::{Compute, Kernel};
+use crate::Number;
 use crate::expr::{Expr, Gradient, Program};
 use rustorch_base::{DType, Result, ensure};
 use std::sync::{Arc, OnceLock};
@@ -57,6 +58,8 @@ pub struct Row {
     pub arity: usize,
     /// `grad_fn` is `<node>Backward0`; empty where not differentiable.
     pub node: &'static str,
+    /// The name of `grad_fn`.
+    pub backward: &'static str,
     pub(crate) record: fn(&[Expr]) -> Expr,
     /// The formula for bool, where it is not the integers'.
     pub(crate) logical: Option<fn(&[Expr]) -> Expr>,
@@ -90,6 +93,17 @@ impl Row {
             };
             self.inputs.iter().map(|name| default(name)).collect()
         })
+    }
+
+    /// Input `i`, a number, has the value that the schema gives where the user gives none: it may be folded.
+    #[inline]
+    pub fn is_default(&self, i: usize, number: Number) -> bool {
+        i > 0
+            && match (self.defaults().get(i).copied().flatten(), number) {
+                (Some(default), Number::Int(given)) => default == given as f64,
+                (Some(default), Number::Float(given)) => default == given,
+                _ => false,
+            }
     }
 
     /// The program for a compute dtype. Bit i of `defaults`: number input i equals its default in the schema, so it is
@@ -153,6 +167,7 @@ macro_rules! rows {
             class: $crate::pointwise::table::rows!(@class $class),
             arity: [$(stringify!($a)),+].len(),
             node: $node,
+            backward: concat!($node, "Backward0"),
             record: |x| { let &[$($a),+] = x else { return x[0] }; function::$name($($a),+) },
             logical: $crate::pointwise::table::rows!(@logical [$($a)+] $($logical)?),
             inputs: &[$(stringify!($a)),+],
