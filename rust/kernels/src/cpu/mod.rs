@@ -3,7 +3,9 @@ pub mod accumulate;
 pub mod cast;
 pub mod copy;
 pub mod fill;
+pub mod gemm;
 pub mod nest;
+pub mod pack;
 #[cfg(test)]
 mod sample;
 pub mod threads;
