@@ -192,4 +192,4 @@ unsafe fn through_scratch<T: GemmElement + bytemuck::Pod>(
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

@@ -4,6 +4,7 @@ pub mod cast;
 pub mod copy;
 pub mod fill;
 pub mod gemm;
+pub mod matmul;
 pub mod nest;
 pub mod pack;
 #[cfg(test)]

@@ -1,4 +1,5 @@
 //! Products of few rows with depth contiguous in both operands: dot products, a few at a time, nothing packed.
+#![allow(clippy::needless_range_loop)] // an index runs over several arrays of registers at once
 use super::kernels::Kernels;
 use super::product::Shared;
 use super::tile::Store;

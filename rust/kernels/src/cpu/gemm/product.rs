@@ -19,8 +19,13 @@ const IN_PLACE_B_BYTES: usize = 320 << 10;
 const TASK_WORK: usize = 1 << 20;
 
 /// A pointer that tasks share. Each task writes its own part of what it points to.
-#[derive(Clone, Copy)]
 pub struct Shared<T>(pub *mut T);
+impl<T> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Shared<T> {}
 // SAFETY: tasks write disjoint parts; see the users.
 unsafe impl<T: Send> Sync for Shared<T> {}
 // SAFETY: as above.

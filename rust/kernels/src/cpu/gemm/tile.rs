@@ -1,4 +1,5 @@
 //! The micro-kernel: a few rows by a few vectors of C held in registers while depth runs.
+#![allow(clippy::needless_range_loop)] // an index runs over several arrays of registers at once
 use super::vector::Vector;
 use std::ptr::null;
 
