@@ -111,4 +111,4 @@ fn forget_pool_in_children() {
 fn forget_pool_in_children() {}
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

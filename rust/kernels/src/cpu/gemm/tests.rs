@@ -1,5 +1,5 @@
 use super::*;
-use crate::cpu::threads::{num_threads, set_num_threads};
+use crate::cpu::threads::tests::with_threads;
 
 /// A small deterministic generator, so that a failing case can be repeated.
 pub struct Random(u64);
@@ -161,15 +161,12 @@ fn the_number_of_threads_does_not_show() {
         for layouts in [[0, 0], [0, 1], [1, 0], [4, 4]] {
             let a = Stored::<f32>::new(m, k, layouts[0], &mut random);
             let b = Stored::<f32>::new(k, n, layouts[1], &mut random);
-            let before = num_threads();
             let results = [1, 2, 3].map(|threads| {
-                set_num_threads(threads);
                 let mut c = Stored::<f32>::new(m, n, 0, &mut random);
                 // SAFETY: the views are of live vectors of these sizes.
-                unsafe { gemm(a.view(), b.view(), c.view_mut(), Epilogue::default()) };
+                with_threads(threads, || unsafe { gemm(a.view(), b.view(), c.view_mut(), Epilogue::default()) });
                 c.memory
             });
-            set_num_threads(before);
             assert!(results[0] == results[1] && results[0] == results[2], "{m}x{n}x{k} {layouts:?}");
         }
     }

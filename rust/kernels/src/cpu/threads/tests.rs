@@ -2,9 +2,9 @@ use super::*;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
-/// Tests that change the thread count take turns.
 static COUNT: Mutex<()> = Mutex::new(());
-fn with_threads<R>(n: usize, f: impl FnOnce() -> R) -> R {
+/// Runs a test under a thread count of its own; such tests take turns.
+pub fn with_threads<R>(n: usize, f: impl FnOnce() -> R) -> R {
     let _turn = COUNT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let before = num_threads();
     set_num_threads(n);
