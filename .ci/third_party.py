@@ -38,9 +38,7 @@ def licence_texts(package: dict) -> list[str]:
 def main() -> None:
     packages = linked_packages(json.load(sys.stdin))
     texts: dict[str, tuple[str, list[str]]] = {}
-    print(
-        "# Third-party notices\n\nThe binary wheel of rustorch contains these crates; `make notices` writes this page.\n"
-    )
+    print("# Third-party notices\n\nThe binary wheel of rustorch contains these crates. `make notices` writes this.\n")
     print("| crate | version | licence |\n|---|---|---|")
     for package in packages:
         print(f"| [{package['name']}]({package['repository'] or ''}) | {package['version']} | {package['license']} |")
