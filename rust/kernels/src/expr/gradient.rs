@@ -70,7 +70,7 @@ fn rule(primitive: Primitive, [a, b, c]: [Expr; 3], y: Expr, g: Expr) -> Flow {
         }
         Hypot => two(g * (a / y), g * (b / y)),
         Pow => power(a, b, y, g),
-        Abs => one(g * sign(a)),
+        Abs => one(g * a.sign()),
         // The sign is a's own where y and a agree, else turned; 0 at 0.
         Copysign => [Some(Expr::select(a.eq(Expr::zero()), Expr::zero(), g * (y / a))), None, None],
         Min => extremum(a.lt(b), b.lt(a), a.eq(b), g),
@@ -83,7 +83,7 @@ fn rule(primitive: Primitive, [a, b, c]: [Expr; 3], y: Expr, g: Expr) -> Flow {
         SubMul => [Some(-(g * b)), Some(-(g * a)), Some(g)],
         MulMul => [Some(g * (b * c)), Some(g * (a * c)), Some(g * (a * b))],
         // Steps and masks are flat.
-        Floor | Trunc | Round | DivTrunc | DivFloor | Number | Less | LessEqual | Equal | SignBit | And | Or | Not => [None; 3],
+        Floor | Trunc | Round | DivTrunc | DivFloor | Number | Less | LessEqual | Equal | Finite | SignBit | And | Or | Not => [None; 3],
         BitAnd | BitOr | BitXor | BitNot | ShiftLeft | ShiftRight => [None; 3],
     }
 }
@@ -92,11 +92,6 @@ fn one(d: Expr) -> Flow {
 }
 fn two(d: Expr, e: Expr) -> Flow {
     [Some(d), Some(e), None]
-}
-/// -1, 0 or 1; 0 for a NaN, as PyTorch's sign.
-fn sign(a: Expr) -> Expr {
-    let zero = Expr::zero();
-    Expr::number(zero.lt(a)) - Expr::number(a.lt(zero))
 }
 /// PyTorch's conventions: no slope in a where the exponent is 0; none in b where the base is 0 and b >= 0.
 fn power(a: Expr, b: Expr, y: Expr, g: Expr) -> Flow {

@@ -17,6 +17,7 @@ macro_rules! with_primitives {
         ordered Less(a, b) = S::number(a.lt(b));
         ordered LessEqual(a, b) = S::number(a.le(b));
         ordered Equal(a, b) = S::number(a.eq(b));
+        ordered Finite(a) = S::number(a.is_finite());
         ordered SignBit(a) = S::number(a.sign_bit());
         ordered And(a, b) = a * b;
         ordered Or(a, b) = S::select(a.eq(S::zero()), b, a);
@@ -121,7 +122,7 @@ impl Primitive {
     /// Its value is 0 or 1: a bool in a shader.
     pub const fn is_mask(self) -> bool {
         use Primitive::*;
-        matches!(self, Less | LessEqual | Equal | SignBit | And | Or | Not)
+        matches!(self, Less | LessEqual | Equal | Finite | SignBit | And | Or | Not)
     }
     pub(super) const fn commutes(self) -> bool {
         use Primitive::*;

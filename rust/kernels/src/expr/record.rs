@@ -123,6 +123,9 @@ impl Ordered for Expr {
     fn eq(self, other: Expr) -> ExprMask {
         ExprMask(Expr::apply(Primitive::Equal, [self, other, other]))
     }
+    fn is_finite(self) -> ExprMask {
+        ExprMask(Expr::apply(Primitive::Finite, [self; 3]))
+    }
     fn sign_bit(self) -> ExprMask {
         ExprMask(Expr::apply(Primitive::SignBit, [self; 3]))
     }

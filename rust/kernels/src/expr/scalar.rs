@@ -1,6 +1,6 @@
 //! What a pointwise function may be written with. The bound a row of the table asks for is also its dtype rule:
 //! `Ring` all, `Ordered` not complex, `Field` floats and complex numbers, `Float` floats, `Bits` integers and bool.
-use super::record::{Expr, MarkedGradient};
+use super::record::MarkedGradient;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 /// + - * and literals: every dtype, complex included.
@@ -52,6 +52,8 @@ pub trait Ordered: Ring {
     fn trunc(self) -> Self;
     /// To the nearest integer, halves to the even one.
     fn round(self) -> Self;
+    /// Neither infinite nor NaN; every integer is.
+    fn is_finite(self) -> Self::Mask;
     /// Set for -0 and for a NaN with the sign bit too.
     fn sign_bit(self) -> Self::Mask;
     /// The quotient cut towards zero.
@@ -79,6 +81,19 @@ pub trait Ordered: Ring {
     #[inline(always)]
     fn is_nan(self) -> Self::Mask {
         self.ne(self)
+    }
+    #[inline(always)]
+    fn is_infinite(self) -> Self::Mask {
+        Self::not(Self::or(self.is_finite(), self.is_nan()))
+    }
+    /// -1, 0 or 1; 0 for a NaN.
+    #[inline(always)]
+    fn sign(self) -> Self {
+        Self::number(Self::zero().lt(self)) - Self::number(self.lt(Self::zero()))
+    }
+    #[inline(always)]
+    fn ceil(self) -> Self {
+        -(-self).floor()
     }
     /// Not zero: how a number counts as a condition. A NaN is true.
     #[inline(always)]
@@ -130,6 +145,3 @@ pub trait Bits: Ordered {
     fn shift_left(self, count: Self) -> Self;
     fn shift_right(self, count: Self) -> Self;
 }
-
-/// The Rust type behind an [`Expr`]-only context, for gradients given by hand.
-pub type Recorded = Expr;

@@ -43,6 +43,7 @@ macro_rules! integers { ($($t:ident)*) => { $(
         #[inline(always)] fn floor(self) -> Self { self }
         #[inline(always)] fn trunc(self) -> Self { self }
         #[inline(always)] fn round(self) -> Self { self }
+        #[inline(always)] fn is_finite(self) -> bool { true }
         #[inline(always)] fn sign_bit(self) -> bool { self.0 < (0 as $t) }
         #[inline(always)] fn div_trunc(self, other: Self) -> Self {
             if other.0 == 0 { refuse_zero(); return Int(0); }

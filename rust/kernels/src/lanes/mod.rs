@@ -178,6 +178,10 @@ impl<L: Functions> Ordered for L {
         Lanes::select(Lanes::eq(self, self), self.machine_max(other), self)
     }
     #[inline(always)]
+    fn is_finite(self) -> Self::Mask {
+        Lanes::lt(Lanes::abs(self), L::splat(f64::INFINITY))
+    }
+    #[inline(always)]
     fn sign_bit(self) -> Self::Mask {
         Lanes::sign_bit(self)
     }

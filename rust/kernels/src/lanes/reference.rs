@@ -44,6 +44,9 @@ impl Ordered for f64 {
     fn max(self, other: f64) -> f64 {
         if self > other || self.is_nan() { self } else { other }
     }
+    fn is_finite(self) -> bool {
+        f64::is_finite(self)
+    }
     fn sign_bit(self) -> bool {
         self.is_sign_negative()
     }

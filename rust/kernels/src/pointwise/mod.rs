@@ -6,14 +6,30 @@ pub mod plan;
 pub mod run;
 pub mod table;
 
+pub mod activation;
 pub mod arithmetic;
+pub mod comparison;
+pub mod exponential;
+pub mod logic;
+pub mod rounding;
+pub mod selection;
+pub mod trigonometric;
 
 pub use kernel::{Compute, Kernel};
 pub use run::{Input, run};
 pub use table::{Class, FUNCTION, INPLACE, METHOD, NN, ResultRule, Row};
 
 /// All rows, by family.
-pub static TABLES: &[&[Row]] = &[arithmetic::ROWS];
+pub static TABLES: &[&[Row]] = &[
+    arithmetic::ROWS,
+    rounding::ROWS,
+    exponential::ROWS,
+    trigonometric::ROWS,
+    comparison::ROWS,
+    logic::ROWS,
+    selection::ROWS,
+    activation::ROWS,
+];
 
 pub fn rows() -> impl Iterator<Item = &'static Row> {
     TABLES.iter().copied().flatten()

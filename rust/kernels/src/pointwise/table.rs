@@ -2,7 +2,8 @@
 use super::kernel::{Compute, Kernel};
 use crate::Number;
 use crate::expr::{Expr, Gradient, Program};
-use rustorch_base::{DType, Result, ensure};
+use rustorch_base::dtype::Category;
+use rustorch_base::{DType, Error, ErrorKind, Result};
 use std::sync::{Arc, OnceLock};
 
 /// The trait a row's function is bound by; also which dtypes it takes.
@@ -18,9 +19,9 @@ impl Class {
     /// The function is defined on this dtype. Integers are promoted before they meet a `Field` or `Float` row.
     pub const fn supports(self, dtype: DType) -> bool {
         match self {
-            Class::Ring => true,
+            Class::Ring => !dtype.is_complex(),
             Class::Ordered => !dtype.is_complex(),
-            Class::Field => dtype.is_floating_point() || dtype.is_complex(),
+            Class::Field => dtype.is_floating_point(),
             Class::Float => dtype.is_floating_point(),
             Class::Bits => dtype.is_integral() || matches!(dtype, DType::Bool),
         }
@@ -65,6 +66,10 @@ pub struct Row {
     pub(crate) logical: Option<fn(&[Expr]) -> Expr>,
     /// Its inputs' names, as the schema has them.
     pub inputs: &'static [&'static str],
+    /// What PyTorch's messages call its kernel.
+    pub(crate) kernel_name: &'static str,
+    /// Kinds of dtypes it refuses in words of its own; with an empty message, in the usual ones.
+    pub(crate) refusals: &'static [(Category, ErrorKind, &'static str)],
     pub(crate) programs: Programs,
 }
 
@@ -109,9 +114,18 @@ impl Row {
     /// The program for a compute dtype. Bit i of `defaults`: number input i equals its default in the schema, so it is
     /// folded away (`x * 1`). The program keeps the row's inputs in number and order; folded ones are not read.
     pub fn program(&'static self, compute: DType, defaults: u32) -> Result<&'static Arc<Program>> {
-        let logical = compute == DType::Bool;
-        ensure!(self.class.supports(compute), runtime, "\"{}_cpu\" not implemented for '{}'", self.name, compute.scalar_name());
-        Ok(self.folded(logical && self.logical.is_some(), defaults))
+        self.accept(compute)?;
+        Ok(self.folded(compute == DType::Bool && self.logical.is_some(), defaults))
+    }
+
+    /// Refuses the compute dtypes that PyTorch refuses, in its words.
+    pub fn accept(&self, compute: DType) -> Result<()> {
+        let refusal = self.refusals.iter().find(|refusal| refusal.0 == compute.category());
+        match refusal {
+            Some(&(_, kind, message)) if !message.is_empty() => Err(Error::new(kind, message)),
+            None if self.class.supports(compute) => Ok(()),
+            _ => Err(Error::not_implemented(format!("\"{}\" not implemented for '{}'", self.kernel_name, compute.scalar_name()))),
+        }
     }
 
     fn folded(&'static self, logical: bool, defaults: u32) -> &'static Arc<Program> {
@@ -142,15 +156,21 @@ impl Row {
     }
 }
 
-/// `/// doc` `class name(inputs) = value [, bool = value] [, grad(result, cotangent) = [one for each input]]
-///     => "schema" [FORMS] Result "Node";`
+/// ```text
+/// /// Doc.
+/// class name(inputs) = value
+///     [, bool = value] [, grad(result, cotangent) = [one for each input]]
+///     [, called "kernel name"] [, refuses(Category) = Kind "message"]...
+///     => "schema" [FORMS] Result "Node";
+/// ```
 macro_rules! rows {
     ($($(#[doc = $doc:literal])* $class:ident $name:ident($($a:ident),+) = $value:expr
-        $(, bool = $logical:expr)? $(, grad($y:ident, $g:ident) = $gradient:expr)? => $schema:literal [$($form:ident)*] $result:ident $node:literal;)*) => {
+        $(, bool = $logical:expr)? $(, grad($y:ident, $g:ident) = $gradient:expr)?
+        $(, called $called:literal)? $(, refuses($category:ident) = $kind:ident $message:literal)* => $schema:literal [$($form:ident)*] $result:ident $node:literal;)*) => {
         /// The functions themselves, for any number type of their class.
         pub mod function {
             #[allow(unused_imports)]
-            use $crate::expr::scalar::*;
+            use {super::*, $crate::expr::scalar::*};
             $($(#[doc = $doc])*
             #[inline(always)]
             pub fn $name<S: $crate::expr::primitive::class::$class>($($a: S),+) -> S {
@@ -171,6 +191,8 @@ macro_rules! rows {
             record: |x| { let &[$($a),+] = x else { return x[0] }; function::$name($($a),+) },
             logical: $crate::pointwise::table::rows!(@logical [$($a)+] $($logical)?),
             inputs: &[$(stringify!($a)),+],
+            kernel_name: $crate::pointwise::table::rows!(@called $name $($called)?),
+            refusals: &[$((rustorch_base::dtype::Category::$category, rustorch_base::ErrorKind::$kind, $message)),*],
             programs: $crate::pointwise::table::Programs::new(),
         }),*];
             &TABLE
@@ -191,6 +213,8 @@ macro_rules! rows {
             Vec::from($gradient)
         })
     };
+    (@called $name:ident) => { concat!(stringify!($name), "_cpu") };
+    (@called $name:ident $called:literal) => { $called };
     (@logical [$($a:ident)+]) => { None };
     (@logical [$($a:ident)+] $logical:expr) => { Some(|x| {
         #[allow(unused_imports)]
