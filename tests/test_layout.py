@@ -88,7 +88,7 @@ def test_exact_versions_serve_every_extra():
 
 def test_kernels_know_neither_tensors_nor_autograd():
     for path in rust_files("kernels"):
-        words = set(re.findall(r"\b(Tensor|autograd|grad_fn)\b", re.sub(r"//.*", "", path.read_text())))
+        words = set(re.findall(r"\b(Tensor|autograd|grad_fn)\b", re.sub(r'//.*|"[^"\n]*"', "", path.read_text())))
         assert words == set(), path.relative_to(ROOT)
 
 
@@ -111,7 +111,7 @@ def test_every_unsafe_block_says_why_it_is_safe():
     bare = []
     for crate in CRATES:
         for path in rust_files(crate):
-            lines = path.read_text().splitlines()
+            lines = without_tests(path.read_text()).splitlines()
             for number, line in enumerate(lines):
                 code = line.split("//")[0]
                 if not re.search(r"\bunsafe\s*(\{|impl\b)", code):
@@ -123,18 +123,6 @@ def test_every_unsafe_block_says_why_it_is_safe():
                 if "SAFETY" not in comment:
                     bare.append(f"{path.relative_to(ROOT)}:{number + 1}")
     assert bare == []
-
-
-def test_unwrap_and_panic_stay_in_tests():
-    found = []
-    for crate in CRATES:
-        for path in rust_files(crate):
-            if path.stem == "tests" or "tests" in path.relative_to(ROOT).parts:
-                continue
-            code = re.sub(r"//.*", "", without_tests(path.read_text()))
-            if re.search(r"\.unwrap\(\)|\bpanic!\(|\btodo!\(|\bunimplemented!\(", code):
-                found.append(str(path.relative_to(ROOT)))
-    assert found == []
 
 
 def test_families_have_the_same_stem_everywhere():
