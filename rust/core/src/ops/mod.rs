@@ -5,6 +5,7 @@ pub mod create;
 pub mod default;
 pub mod index;
 pub mod join;
+pub mod matmul;
 pub mod pointwise;
 pub mod promote;
 pub mod reduce;
@@ -16,6 +17,6 @@ use crate::op::Def;
 
 /// Every row of the table. Rows of one name are overloads, tried in this order.
 pub fn table() -> Vec<&'static Def> {
-    let families = [copy::OPS, create::OPS, join::OPS, shape::OPS, shape::in_place::OPS, strided::OPS];
+    let families = [copy::OPS, create::OPS, join::OPS, matmul::OPS, shape::OPS, shape::in_place::OPS, strided::OPS];
     families.into_iter().flatten().copied().chain(pointwise::table()).collect()
 }
