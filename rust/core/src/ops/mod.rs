@@ -1,5 +1,6 @@
 //! The operators: one file a family. A family declares its rows with [`ops!`](crate::ops), and [`table`] lists the
 //! families.
+pub mod advanced;
 pub mod copy;
 pub mod create;
 pub mod default;

@@ -167,7 +167,14 @@ pub fn unsqueeze_at(input: &Tensor, dim: i64) -> Result<Tensor> {
 
 /// Part `start..start + length` of a dimension, every `step`-th element: `back` lays gradients into zeros.
 pub fn slice_range(input: &Tensor, dim: usize, start: i64, length: i64, step: i64) -> Result<Tensor> {
-    part(input, sliced_layout(input.layout(), dim, start, length, step), "SliceBackward0")
+    part(input, "SliceBackward0", |from| sliced_layout(from, dim, start, length, step))
+}
+pub fn selected_layout(from: &Layout, dim: usize, index: i64) -> Layout {
+    let mut layout = from.clone();
+    layout.offset += index * layout.strides[dim];
+    layout.shape.remove(dim);
+    layout.strides.remove(dim);
+    layout
 }
 pub fn sliced_layout(from: &Layout, dim: usize, start: i64, length: i64, step: i64) -> Layout {
     let mut layout = from.clone();
@@ -177,28 +184,20 @@ pub fn sliced_layout(from: &Layout, dim: usize, start: i64, length: i64, step: i
     layout
 }
 pub fn select_index(input: &Tensor, dim: usize, index: i64) -> Result<Tensor> {
-    let mut layout = input.layout().clone();
-    layout.offset += index * layout.strides[dim];
-    layout.shape.remove(dim);
-    layout.strides.remove(dim);
-    part(input, layout, "SelectBackward0")
+    part(input, "SelectBackward0", |from| selected_layout(from, dim, index))
 }
-/// A view of some of the elements, whose gradient is laid into zeros.
-pub(super) fn part(input: &Tensor, layout: Layout, name: &'static str) -> Result<Tensor> {
-    let (base_shape, view, base) = (input.layout().shape.clone(), layout.clone(), input.layout().clone());
-    viewed(input, layout, name, move |g| {
-        // The gradient is dense and contiguous, whatever the strides of the base were.
-        let dense = Layout::contiguous(&base_shape);
-        crate::ops::strided::lay_into(g, &rebased(&view, &base, &dense), &dense)
-    })
-}
-/// The elements that `view` reaches in `base`, reached in `dense`, which has the shape of `base`: each stride of the view
-/// is a multiple of one of the base's.
-fn rebased(view: &Layout, base: &Layout, dense: &Layout) -> Layout {
-    if base.strides == dense.strides {
-        return Layout { offset: view.offset - base.offset, ..view.clone() };
+/// A view of some of the elements, whose gradient is laid into zeros. `change` makes its layout from that of the input; the
+/// same change of a dense layout says where the gradient goes, whatever the input's strides are.
+pub(super) fn part(input: &Tensor, name: &'static str, change: impl Fn(&Layout) -> Layout) -> Result<Tensor> {
+    let out = view::view_of(input, input.array().relaid(change(input.layout())), Creation::Ordinary);
+    if tracks(&[input]) {
+        let dense = Layout::contiguous(input.shape());
+        let view = change(&dense);
+        record(name, &[input], &[&out], [], move |_, g| {
+            Ok(smallvec![g[0].as_ref().map(|g| crate::ops::strided::lay_into(g, &view, &dense)).transpose()?])
+        })?;
     }
-    crate::ops::strided::translate(view, base, dense)
+    Ok(out)
 }
 
 /// The bounds of a Python slice over `size` elements: (start, length) for a positive step.
@@ -454,33 +453,37 @@ crate::ops! {
     fn diagonal(input: &Tensor, offset: i64, dim1: i64, dim2: i64) -> Result<Tensor> {
         let (a, b) = (wrap_dim(dim1, input.ndim())?, wrap_dim(dim2, input.ndim())?);
         ensure!(a != b, runtime, "diagonal dimensions cannot be identical {dim1}, {dim2}");
-        let mut layout = input.layout().clone();
-        let (rows, columns) = (layout.shape[a], layout.shape[b]);
-        let length = if offset >= 0 { rows.min(columns - offset) } else { (rows + offset).min(columns) }.max(0);
-        if length > 0 { layout.offset += if offset >= 0 { offset * layout.strides[b] } else { -offset * layout.strides[a] } }
-        let stride = layout.strides[a] + layout.strides[b];
-        for d in [a.max(b), a.min(b)] { layout.shape.remove(d); layout.strides.remove(d); }
-        layout.shape.push(length);
-        layout.strides.push(stride);
-        part(input, layout, "DiagonalBackward0")
+        part(input, "DiagonalBackward0", |from| {
+            let mut layout = from.clone();
+            let (rows, columns) = (layout.shape[a], layout.shape[b]);
+            let length = if offset >= 0 { rows.min(columns - offset) } else { (rows + offset).min(columns) }.max(0);
+            if length > 0 { layout.offset += if offset >= 0 { offset * layout.strides[b] } else { -offset * layout.strides[a] } }
+            let stride = layout.strides[a] + layout.strides[b];
+            for d in [a.max(b), a.min(b)] { layout.shape.remove(d); layout.strides.remove(d); }
+            layout.shape.push(length);
+            layout.strides.push(stride);
+            layout
+        })
     }
     /// Windows of `size` elements of a dimension, `step` apart, as a new last dimension. A view.
     "unfold(Tensor input, int dimension, SymInt size, SymInt step)" [METHOD]
     fn unfold(input: &Tensor, dimension: i64, size: i64, step: i64) -> Result<Tensor> {
         let d = wrap_dim(dimension, input.ndim())?;
-        let mut layout = input.layout().clone();
-        if layout.ndim() == 0 { layout.shape.push(1); layout.strides.push(1); }
-        let total = layout.shape[d];
+        let total = input.shape().get(d).copied().unwrap_or(1);
         ensure!(size >= 0, runtime, "size is {size} but must be >= 0");
         ensure!(size <= total, runtime, "maximum size for tensor at dimension {d} is {total} but size is {size}");
         ensure!(step > 0, runtime, "step is {step} but must be > 0");
-        let stride = layout.strides[d];
-        layout.shape[d] = (total - size) / step + 1;
-        layout.strides[d] = stride * step;
-        if input.ndim() == 0 { layout.shape.remove(d); layout.strides.remove(d); }
-        layout.shape.push(size);
-        layout.strides.push(stride);
-        part(input, layout, "UnfoldBackward0")
+        part(input, "UnfoldBackward0", |from| {
+            let mut layout = from.clone();
+            let stride = layout.strides.get(d).copied().unwrap_or(1);
+            if layout.ndim() > 0 {
+                layout.shape[d] = (total - size) / step + 1;
+                layout.strides[d] = stride * step;
+            }
+            layout.shape.push(size);
+            layout.strides.push(stride);
+            layout
+        })
     }
     /// The same tensor under a new handle: a view of everything.
     "alias(Tensor input)" [FUNCTION | NO_OUT]
@@ -491,10 +494,7 @@ pub fn unbind_views(input: &Tensor, dim: usize) -> Result<Vec<Tensor>> {
     ensure!(input.ndim() > 0, index, "Dimension specified as 0 but tensor has no dimensions");
     let mut outs = Vec::with_capacity(input.shape()[dim] as usize);
     for i in 0..input.shape()[dim] {
-        let mut layout = input.layout().clone();
-        layout.offset += i * layout.strides[dim];
-        layout.shape.remove(dim);
-        layout.strides.remove(dim);
+        let layout = selected_layout(input.layout(), dim, i);
         outs.push(view::view_of(input, input.array().relaid(layout), Creation::MultipleOutputs("Unbind", i as u32)));
     }
     if tracks(&[input]) && !outs.is_empty() {

@@ -278,27 +278,6 @@ pub fn writing(target: &Tensor, write: impl FnOnce() -> Result<()>) -> Result<()
     inplace::written(target, None)
 }
 
-/// The elements that `view` reaches inside `from`, reached inside `to`, another dense layout of the same shape. Both
-/// layouts are walked dimension by dimension: strides are matched against those of `from`, largest first.
-pub fn translate(view: &Layout, from: &Layout, to: &Layout) -> Layout {
-    let mut order: smallvec::SmallVec<[usize; 5]> = (0..from.ndim()).filter(|&d| from.shape[d] > 1 && from.strides[d] > 0).collect();
-    order.sort_by_key(|&d| std::cmp::Reverse(from.strides[d]));
-    let moved = |mut steps: i64| {
-        let mut total = 0;
-        for &d in &order {
-            let count = steps / from.strides[d];
-            steps -= count * from.strides[d];
-            total += count * to.strides[d];
-        }
-        total
-    };
-    Layout {
-        shape: view.shape.clone(),
-        strides: view.strides.iter().map(|&stride| moved(stride)).collect(),
-        offset: to.offset + moved(view.offset - from.offset),
-    }
-}
-
 /// The same bytes read as another dtype: of equal size anywhere, of another size along the last dimension.
 pub fn view_as_dtype(input: &Tensor, dtype: DType) -> Result<Tensor> {
     let (old, new) = (input.dtype().size() as i64, dtype.size() as i64);
