@@ -75,21 +75,14 @@ def _around_generator(mode: Callable[[], Any], function: Callable[..., Any]) -> 
     return steps
 
 
-class _PlainMode(_Mode):
-    """A mode without arguments, which may decorate without parentheses."""
+class _PlainMode(_C._GradMode, _Mode):
+    """A mode without arguments, which may decorate without parentheses; entering and leaving it is native."""
+
+    _enabled: bool
 
     def __new__(cls, orig_func: Callable[..., Any] | None = None) -> Any:
-        mode = super().__new__(cls)
+        mode = super().__new__(cls, cls._enabled)
         return mode if orig_func is None else mode(orig_func)
-
-    def __enter__(self) -> None:
-        self._before = _C.is_grad_enabled()
-        _C._set_grad_enabled(self._on)
-
-    def __exit__(self, *_: Any) -> None:
-        _C._set_grad_enabled(self._before)
-
-    _on: bool
 
 
 class no_grad(_PlainMode):
@@ -110,7 +103,7 @@ class no_grad(_PlainMode):
         False
     """
 
-    _on = False
+    _enabled = False
 
 
 class enable_grad(_PlainMode):
@@ -126,7 +119,7 @@ class enable_grad(_PlainMode):
         True
     """
 
-    _on = True
+    _enabled = True
 
 
 class set_grad_enabled(_Mode):
