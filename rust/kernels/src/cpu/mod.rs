@@ -2,11 +2,13 @@
 pub mod accumulate;
 pub mod cast;
 pub mod copy;
+pub mod exponential;
 pub mod fill;
 pub mod gemm;
 pub mod matmul;
 pub mod nest;
 pub mod pack;
+pub mod reduce;
 #[cfg(test)]
 mod sample;
 pub mod threads;
