@@ -14,6 +14,8 @@ pub type Convert = unsafe fn(dst: *mut u8, src: *const u8, n: usize);
 pub fn convert(dst: DType, src: DType) -> Convert {
     match (dst, src) {
         (DType::Float16, DType::Float16) => packed::<f16, f16>,
+        (DType::Float16, DType::Float32) => single_to_half,
+        (DType::Float32, DType::Float16) => half_to_single,
         (DType::Float16, _) => with_dtype!(src, S => to_half::<S>),
         (_, DType::Float16) => with_dtype!(dst, D => from_half::<D>),
         _ => with_dtype!(dst, D => with_dtype!(src, S => packed::<D, S>)),
@@ -215,7 +217,7 @@ unsafe fn packed<D: Cast, S: Cast>(dst: *mut u8, src: *const u8, n: usize) {
     let (dst, src) = (dst.cast::<D>(), src.cast::<S>());
     vectorized(
         #[inline(always)]
-        || {
+        move || {
             for i in 0..n {
                 // SAFETY: the caller vouches for `n` elements on both sides.
                 unsafe { *dst.add(i) = (*src.add(i)).cast() }
@@ -235,7 +237,7 @@ unsafe fn to_half<S: Cast>(dst: *mut u8, src: *const u8, n: usize) {
         // SAFETY: the piece lies within the `n` elements of both sides and within `middle`.
         unsafe {
             packed::<f32, S>(middle.as_mut_ptr().cast(), src.cast::<S>().add(start).cast(), len);
-            std::slice::from_raw_parts_mut(dst.cast::<f16>().add(start), len).convert_from_f32_slice(&middle[..len]);
+            single_to_half(dst.cast::<f16>().add(start).cast(), middle.as_ptr().cast(), len);
         }
     }
 }
@@ -245,10 +247,20 @@ unsafe fn from_half<D: Cast>(dst: *mut u8, src: *const u8, n: usize) {
         let len = PIECE.min(n - start);
         // SAFETY: the piece lies within the `n` elements of both sides and within `middle`.
         unsafe {
-            std::slice::from_raw_parts(src.cast::<f16>().add(start), len).convert_to_f32_slice(&mut middle[..len]);
+            half_to_single(middle.as_mut_ptr().cast(), src.cast::<f16>().add(start).cast(), len);
             packed::<D, f32>(dst.cast::<D>().add(start).cast(), middle.as_ptr().cast(), len);
         }
     }
+}
+unsafe fn single_to_half(dst: *mut u8, src: *const u8, n: usize) {
+    // SAFETY: the caller vouches for `n` elements on both sides, which do not overlap.
+    let (dst, src) = unsafe { (std::slice::from_raw_parts_mut(dst.cast::<f16>(), n), std::slice::from_raw_parts(src.cast(), n)) };
+    dst.convert_from_f32_slice(src);
+}
+unsafe fn half_to_single(dst: *mut u8, src: *const u8, n: usize) {
+    // SAFETY: the caller vouches for `n` elements on both sides, which do not overlap.
+    let (dst, src) = unsafe { (std::slice::from_raw_parts_mut(dst.cast(), n), std::slice::from_raw_parts(src.cast::<f16>(), n)) };
+    src.convert_to_f32_slice(dst);
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Kernels for the CPU: threads, matrix products, convolution, pooling; copies, reductions, gathers, sorts.
 pub mod accumulate;
+pub mod arg_reduce;
 pub mod cast;
 pub mod copy;
 pub mod exponential;

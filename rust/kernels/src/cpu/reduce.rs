@@ -9,11 +9,11 @@ use rustorch_base::{DType, Result, bail};
 use std::marker::PhantomData;
 
 pub(super) mod drive;
-mod fold;
-mod folds;
+pub(super) mod fold;
+pub(super) mod folds;
 mod logsumexp;
 mod moments;
-mod reduction;
+pub(super) mod reduction;
 #[cfg(test)]
 mod tests;
 

@@ -2,8 +2,8 @@
 
 /// Runs `work` compiled for AVX2, FMA and F16C where the processor has them, and for the base instruction set otherwise.
 ///
-/// `work` must be written `#[inline(always)] || ...`, and what it calls must inline too: only code that ends up inside
-/// this function's variants is compiled for them.
+/// `work` must be written `#[inline(always)] move || ...`, and what it calls must inline too: only code that ends up inside
+/// this function's variants is compiled for them. (By reference, captured addresses would be read again after every store.)
 #[inline(always)]
 pub fn vectorized<R>(work: impl FnOnce() -> R) -> R {
     #[cfg(target_arch = "x86_64")]

@@ -8,11 +8,14 @@ use crate::cpu::copy::{Caster, run_of_size};
 use crate::cpu::nest::Nest;
 use crate::cpu::threads::parallel_for;
 use rustorch_base::{DType, Dims};
+use std::mem::MaybeUninit;
 
 /// Elements combined by one call of `run`: they fit the first-level cache.
 const BLOCK: usize = 2048;
 /// Elements of one output that make a piece of work for one thread.
 const SEGMENT: usize = 32 * BLOCK;
+/// Packed elements worth a call of `run` of their own.
+const LONG_RUN: usize = 128;
 /// Rows combined by one call of `columns`.
 const PANEL_ROWS: usize = 16;
 /// Bytes of a panel's row.
@@ -77,9 +80,9 @@ impl Job<'_> {
     /// # Safety
     /// The partials and the outputs must be there.
     unsafe fn put(&self, wholes: *const u8, n: usize, at: [*mut u8; 2], steps: [i64; 2]) {
-        let mut room = [[[0u64; 2]; STORED]; 2];
-        let [first, second] = &mut room;
-        let room = [first.as_mut_ptr().cast::<u8>(), second.as_mut_ptr().cast()];
+        let mut room = MaybeUninit::<[[[u64; 2]; STORED]; 2]>::uninit();
+        let first = room.as_mut_ptr().cast::<u8>();
+        let room = [first, first.wrapping_add(STORED * 16)];
         for start in (0..n).step_by(STORED) {
             let len = STORED.min(n - start);
             // SAFETY: the piece is part of the partials; the room holds as many elements of any dtype.
@@ -136,9 +139,10 @@ impl Job<'_> {
 
     fn by_whole_rows(&self) {
         let (_, [across, steps @ ..]) = self.kept.innermost();
+        let direct = self.count <= BLOCK && self.in_one_run(0, self.count);
         parallel_for(self.kept.numel(), (GRAIN / self.count).max(1), |range| {
             let mut tile = Tile::new();
-            let mut wholes = [Room::default(); STORED];
+            let mut wholes = MaybeUninit::<[Room; STORED]>::uninit();
             let wholes = wholes.as_mut_ptr().cast::<u8>();
             self.kept.each_run(range, |[input, outputs @ ..], n| {
                 for start in (0..n).step_by(STORED) {
@@ -146,9 +150,14 @@ impl Job<'_> {
                     let moved = |k: usize| outputs[k].wrapping_offset(start as isize * steps[k] as isize);
                     // SAFETY: the operands reach these outputs' elements; `wholes` holds STORED partials.
                     unsafe {
-                        for i in 0..len {
-                            let input = input.wrapping_offset((start + i) as isize * across as isize);
-                            self.segment(input, 0, wholes.add(i * self.types.partial), &mut tile);
+                        let input = |i: usize| input.wrapping_offset((start + i) as isize * across as isize);
+                        if direct {
+                            let panel = RawPanel { data: input(0), step: across as isize, rows: len, width: self.count };
+                            self.op.rows(panel, wholes);
+                        } else {
+                            for i in 0..len {
+                                self.segment(input(i), 0, wholes.add(i * self.types.partial), &mut tile);
+                            }
                         }
                         self.put(wholes, len, [moved(0), moved(1)], steps);
                     }
@@ -188,10 +197,29 @@ impl Job<'_> {
         let offset = input as isize - self.reduced.data[0] as isize;
         let (run, [along]) = self.reduced.innermost();
         let n = end - start;
-        if self.load.is_none() && along == self.size as i64 && start % run + n <= run {
+        if self.in_one_run(start, n) {
             let [at] = self.reduced.locate(start);
             // SAFETY: the operand reaches these elements, which lie packed in one run.
             return unsafe { self.op.run(at.wrapping_offset(offset), n, start as i64, out) };
+        }
+        if run >= LONG_RUN && self.packed() {
+            let mut first = start;
+            self.reduced.each_run(start..end, |[at], n| {
+                let mut part = Room::default();
+                let part = part.as_mut_ptr().cast::<u8>();
+                let at = at.wrapping_offset(offset);
+                // SAFETY: the operand reaches these elements; each result has room for a partial.
+                unsafe {
+                    if first == start {
+                        self.op.run(at, n, first as i64, out);
+                    } else {
+                        self.op.run(at, n, first as i64, part);
+                        self.op.merge(out, part, 1);
+                    }
+                }
+                first += n;
+            });
+            return;
         }
         tile.resize(BLOCK * self.item / 8, 0);
         let packed = tile.as_mut_ptr().cast::<u8>();
@@ -203,6 +231,15 @@ impl Job<'_> {
         });
         // SAFETY: `n` items were packed.
         unsafe { self.op.run(packed, n, start as i64, out) }
+    }
+
+    /// Input elements are items, and lie packed in the innermost reduced loop.
+    fn packed(&self) -> bool {
+        self.load.is_none() && self.reduced.innermost().1 == [self.size as i64]
+    }
+    fn in_one_run(&self, start: usize, n: usize) -> bool {
+        let (run, _) = self.reduced.innermost();
+        self.packed() && start % run + n <= run
     }
 
     /// Packs `n` input elements `step` bytes apart.

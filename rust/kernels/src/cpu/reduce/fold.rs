@@ -15,18 +15,20 @@ pub trait Fold: Sync {
     fn finish(&self, sum: Self::Sum, count: i64) -> Self::Out;
 }
 
-/// Independent accumulators of a run: enough to hide the latency of an addition.
-const LANES: usize = 32;
-
-/// Combines all elements of a slice, in lanes.
+/// Combines all elements of a slice, in as many independent accumulators as hide the latency of an addition.
 #[inline(always)]
 pub fn fold_lanes<F: Fold>(fold: &F, items: &[F::Item]) -> F::Sum {
-    if items.len() < LANES {
-        return items.iter().fold(fold.start(), |sum, &x| fold.step(sum, x));
+    match items.len() {
+        256.. => in_lanes::<F, 32>(fold, items),
+        8.. => in_lanes::<F, 8>(fold, items),
+        _ => items.iter().fold(fold.start(), |sum, &x| fold.step(sum, x)),
     }
+}
+
+#[inline(always)]
+fn in_lanes<F: Fold, const LANES: usize>(fold: &F, items: &[F::Item]) -> F::Sum {
     let mut lanes = [fold.start(); LANES];
-    let chunks = items.chunks_exact(LANES);
-    let rest = chunks.remainder();
+    let (chunks, rest) = items.as_chunks::<LANES>();
     for chunk in chunks {
         for i in 0..LANES {
             lanes[i] = fold.step(lanes[i], chunk[i]);
@@ -61,13 +63,13 @@ impl<F: Fold> Reduction for Folded<F> {
     fn run(&self, items: &[F::Item], _: i64) -> F::Sum {
         vectorized(
             #[inline(always)]
-            || fold_lanes(&self.0, items),
+            move || fold_lanes(&self.0, items),
         )
     }
     fn columns(&self, panel: Panel<F::Item>, _: i64, out: &mut [F::Sum]) {
         vectorized(
             #[inline(always)]
-            || {
+            move || {
                 out.fill(self.0.start());
                 let whole = panel.rows / 4 * 4;
                 // Four rows a pass: the accumulators are loaded and stored a quarter as often.

@@ -111,9 +111,11 @@ macro_rules! fold {
     };
 }
 
+/// The greater or the smaller of two, or a NaN.
 #[inline(always)]
-fn better<const GREATER: bool, T: Ordered>(a: T, b: T) -> T {
-    if b.beats::<GREATER>(a) { b } else { a }
+pub fn better<const GREATER: bool, T: Ordered>(a: T, b: T) -> T {
+    let ahead = if GREATER { b > a } else { b < a };
+    if ahead | b.is_nan() { b } else { a } // a NaN already here stays: nothing is ahead of it
 }
 
 fold! { Sum<T: Summand>: T => T => T,

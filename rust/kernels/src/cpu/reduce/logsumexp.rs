@@ -1,6 +1,6 @@
 //! `log(sum(exp(x)))` without overflow.
 use super::fold::fold_lanes;
-use super::folds::Maximum;
+use super::folds::{Maximum, better};
 use super::reduction::{Panel, Reduction};
 use crate::cpu::exponential::Exponential;
 use crate::cpu::vectorized::vectorized;
@@ -33,32 +33,40 @@ impl<T: Exponential> Reduction for LogSumExp<T> {
     fn run(&self, items: &[T], _: i64) -> Scaled<T> {
         vectorized(
             #[inline(always)]
-            || {
+            move || {
                 let largest = fold_lanes(&Maximum::<T>(PhantomData), items);
                 Scaled { largest, sum: T::sum_of_exp(items, shift(largest)) }
             },
         )
     }
     fn columns(&self, panel: Panel<T>, _: i64, out: &mut [Scaled<T>]) {
+        const WIDTH: usize = 64;
         vectorized(
             #[inline(always)]
-            || {
-                out.fill(self.empty());
-                for row in 0..panel.rows {
-                    for (out, &x) in out.iter_mut().zip(panel.row(row)) {
-                        out.largest = if x.beats::<true>(out.largest) { x } else { out.largest };
+            move || {
+                for (tile, out) in out.chunks_mut(WIDTH).enumerate() {
+                    let columns = tile * WIDTH..tile * WIDTH + out.len();
+                    let (mut largest, mut shifts, mut sums) = ([T::LEAST; WIDTH], [T::default(); WIDTH], [T::default(); WIDTH]);
+                    for row in 0..panel.rows {
+                        for (largest, &x) in largest.iter_mut().zip(&panel.row(row)[columns.clone()]) {
+                            *largest = better::<true, T>(*largest, x);
+                        }
                     }
-                }
-                for row in 0..panel.rows {
-                    for (out, &x) in out.iter_mut().zip(panel.row(row)) {
-                        out.sum = out.sum.plus((x - shift(out.largest)).exponential());
+                    shifts.iter_mut().zip(&largest).for_each(|(to, &x)| *to = shift(x));
+                    for row in 0..panel.rows {
+                        for ((sum, &shift), &x) in sums.iter_mut().zip(&shifts).zip(&panel.row(row)[columns.clone()]) {
+                            *sum = sum.plus((x - shift).exponential());
+                        }
+                    }
+                    for (j, out) in out.iter_mut().enumerate() {
+                        *out = Scaled { largest: largest[j], sum: sums[j] };
                     }
                 }
             },
         );
     }
     fn merge(&self, a: Scaled<T>, b: Scaled<T>) -> Scaled<T> {
-        let largest = if b.largest.beats::<true>(a.largest) { b.largest } else { a.largest };
+        let largest = better::<true, T>(a.largest, b.largest);
         // A sum of zero stays zero, whatever its scale.
         let scaled = |part: Scaled<T>| {
             if part.sum == T::default() { part.sum } else { part.sum.times((shift(part.largest) - shift(largest)).exponential()) }

@@ -48,7 +48,7 @@ impl<T: Cast + Default> Reduction for Moments<T> {
     fn run(&self, items: &[T], _: i64) -> Spread {
         vectorized(
             #[inline(always)]
-            || {
+            move || {
                 let count = items.len() as f64;
                 let mean = sum(items, |x| x) / count;
                 Spread { count, mean, squares: sum(items, |x| (x - mean) * (x - mean)) }
@@ -59,7 +59,7 @@ impl<T: Cast + Default> Reduction for Moments<T> {
         const WIDTH: usize = 64;
         vectorized(
             #[inline(always)]
-            || {
+            move || {
                 let count = panel.rows as f64;
                 for (tile, out) in out.chunks_mut(WIDTH).enumerate() {
                     let columns = tile * WIDTH..tile * WIDTH + out.len();

@@ -78,6 +78,8 @@ pub unsafe trait Erased: Sync {
     fn types(&self) -> Types;
     unsafe fn empty(&self, out: *mut u8, n: usize);
     unsafe fn run(&self, items: *const u8, n: usize, first: i64, out: *mut u8);
+    /// The result of each row of a panel that holds all elements.
+    unsafe fn rows(&self, panel: RawPanel, out: *mut u8);
     unsafe fn columns(&self, panel: RawPanel, first: i64, out: *mut u8);
     /// `a[i] = merge(a[i], b[i])`
     unsafe fn merge(&self, a: *mut u8, b: *const u8, n: usize);
@@ -98,6 +100,15 @@ unsafe impl<R: Reduction> Erased for R {
     unsafe fn run(&self, items: *const u8, n: usize, first: i64, out: *mut u8) {
         // SAFETY: `n` items and one partial.
         unsafe { *out.cast() = Reduction::run(self, std::slice::from_raw_parts(items.cast(), n), first) }
+    }
+    unsafe fn rows(&self, panel: RawPanel, out: *mut u8) {
+        for row in 0..panel.rows {
+            // SAFETY: a partial a row.
+            unsafe {
+                let items = panel.data.offset(row as isize * panel.step).cast();
+                *out.cast::<R::Partial>().add(row) = Reduction::run(self, std::slice::from_raw_parts(items, panel.width), 0);
+            }
+        }
     }
     unsafe fn columns(&self, panel: RawPanel, first: i64, out: *mut u8) {
         let RawPanel { data, step, rows, width } = panel;
