@@ -69,7 +69,9 @@ impl<T: Cast + Default> Reduction for Moments<T> {
                             *sum += cast::<f64, T>(x);
                         }
                     }
-                    mean.iter_mut().for_each(|sum| *sum /= count);
+                    for sum in &mut mean {
+                        *sum /= count;
+                    }
                     for row in 0..panel.rows {
                         for ((sum, mean), &x) in squares.iter_mut().zip(&mean).zip(&panel.row(row)[columns.clone()]) {
                             let distance = cast::<f64, T>(x) - mean;
