@@ -20,7 +20,9 @@ FLOATS = b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x0
 # A storage of four floats, under which the records of `archive` lie.
 
 
-def archive(pickled: bytes, records: dict[str, bytes] | None = None, compression: int = zipfile.ZIP_STORED) -> io.BytesIO:
+def archive(
+    pickled: bytes, records: dict[str, bytes] | None = None, compression: int = zipfile.ZIP_STORED
+) -> io.BytesIO:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", compression) as out:
         out.writestr("archive/data.pkl", pickled)
@@ -36,7 +38,9 @@ def text(value: str) -> bytes:
     return b"X" + struct.pack("<I", len(encoded)) + encoded
 
 
-def tensor(storage: bytes = FLOATS, offset: bytes = b"K\x00", size: bytes = b"K\x04\x85", stride: bytes = b"K\x01\x85") -> bytes:
+def tensor(
+    storage: bytes = FLOATS, offset: bytes = b"K\x00", size: bytes = b"K\x04\x85", stride: bytes = b"K\x01\x85"
+) -> bytes:
     """A pickle of one tensor, of the pieces given."""
     rebuild = b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n("
     return rebuild + storage + offset + size + stride + b"\x89ccollections\nOrderedDict\n)RtR."
@@ -105,7 +109,16 @@ def test_only_functions_of_the_list_are_called() -> None:
 
 @pytest.mark.parametrize(
     "opcodes",
-    [b"(K\x01ibuiltins\nset\n", b"(cbuiltins\nset\no", b"\x82\x01", b"Pkey\n", b"\x97", b"2", b"I1\n", b"]K\x01K\x01\x92"],
+    [
+        b"(K\x01ibuiltins\nset\n",
+        b"(cbuiltins\nset\no",
+        b"\x82\x01",
+        b"Pkey\n",
+        b"\x97",
+        b"2",
+        b"I1\n",
+        b"]K\x01K\x01\x92",
+    ],
 )
 def test_opcodes_outside_the_list(opcodes: bytes) -> None:
     refused(archive(b"\x80\x02" + opcodes + b"."), "Unsupported operand|damaged")
@@ -163,7 +176,9 @@ def test_records_that_overlap_are_refused() -> None:
         directory = data[out.start_dir : data.rindex(b"PK\x05\x06")]
         entries = len(out.infolist())
     many = 200
-    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, entries * many, entries * many, len(directory) * many, out.start_dir, 0)
+    end = struct.pack(
+        "<4s4H2LH", b"PK\x05\x06", 0, 0, entries * many, entries * many, len(directory) * many, out.start_dir, 0
+    )
     with pytest.raises(RuntimeError, match="claim more bytes than the file has|reading zip archive"):
         load(io.BytesIO(data[: out.start_dir] + directory * many + end))
 
@@ -180,7 +195,12 @@ def test_values_that_would_allocate_by_their_number() -> None:
         refused(archive(b"\x80\x02cbuiltins\n" + name + b"\n" + number + b"\x85R."), "not loaded|damaged|call reduce")
     refused(archive(b"\x80\x02cnumpy\ndtype\n" + text("V999999999") + b"\x85R."), "dtype 'V999999999' is not loaded")
     refused(archive(b"\x80\x02cnumpy\ndtype\n" + text("O") + b"\x85R."), "dtype 'O' is not loaded")
-    for length in (b"\x8b" + b"\xff\xff\xff\x7f", b"B\xff\xff\xff\xff", b"\x8e" + b"\xff" * 7 + b"\x0f", b"X\xff\xff\xff\xff"):
+    for length in (
+        b"\x8b" + b"\xff\xff\xff\x7f",
+        b"B\xff\xff\xff\xff",
+        b"\x8e" + b"\xff" * 7 + b"\x0f",
+        b"X\xff\xff\xff\xff",
+    ):
         refused(archive(b"\x80\x04" + length + b"."), "damaged")
 
 
@@ -206,7 +226,10 @@ def test_deep_nesting_is_read_and_dropped() -> None:
     load(archive(b"\x80\x02" + (b"}" + text("k")) * depth + b"N" + b"s" * depth + b"."))
 
 
-@pytest.mark.parametrize("opcodes", [b"", b".", b"0", b"1", b"t", b"\x85", b"a", b"s", b"u", b"e", b"R", b"b", b"Q", b"h\x05", b"]s", b"(K\x01u"])
+@pytest.mark.parametrize(
+    "opcodes",
+    [b"", b".", b"0", b"1", b"t", b"\x85", b"a", b"s", b"u", b"e", b"R", b"b", b"Q", b"h\x05", b"]s", b"(K\x01u"],
+)
 def test_opcodes_that_find_nothing_on_the_stack(opcodes: bytes) -> None:
     refused(archive(b"\x80\x02" + opcodes + b"."), "damaged")
 

@@ -4,8 +4,8 @@ import io
 import os
 import pickle
 import sys
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, Any
 
 import rustorch as torch
@@ -67,9 +67,7 @@ def save(
             "rustorch.save: pickle_module, pickle_protocol and _use_new_zipfile_serialization have only their defaults"
         )
     if not isinstance(f, (str, os.PathLike)) and not hasattr(f, "write"):
-        raise AttributeError(
-            "expected 'f' to be string, path, or a file-like object with a 'write' attribute"
-        )
+        raise AttributeError("expected 'f' to be string, path, or a file-like object with a 'write' attribute")
     writer = Writer()
     data = writer.dump(obj)
     with _opened(f, "wb") as file:
@@ -155,8 +153,8 @@ def _check_seekable(file: Any) -> None:
         file.seek(file.tell())
     except (AttributeError, OSError) as error:
         raise type(error)(
-            f"{error}. You can only torch.load from a file that is seekable. Please pre-load the data into a buffer like"
-            " io.BytesIO and try to load from it instead."
+            f"{error}. You can only torch.load from a file that is seekable. Please pre-load the data into a buffer "
+            "like io.BytesIO and try to load from it instead."
         ) from error
 
 

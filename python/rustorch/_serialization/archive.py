@@ -68,7 +68,9 @@ class ArchiveReader:
         except KeyError as error:
             raise RuntimeError(f"PytorchStreamReader failed locating file {record!s:.200}: file not found") from error
         if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size or info.flag_bits & 1:
-            raise UnpicklingError(f"The record {record!s:.200} is compressed or encrypted; checkpoints store theirs plainly")
+            raise UnpicklingError(
+                f"The record {record!s:.200} is compressed or encrypted; checkpoints store theirs plainly"
+            )
         if not 0 <= info.header_offset <= self.nbytes - info.file_size:
             raise _corrupt(f"the record {record!s:.200} lies outside the file")
         return info

@@ -195,7 +195,7 @@ def _decode(file: BinaryIO) -> Iterator[tuple[str, Any, int | None]]:
 
 
 def check_key(key: Any) -> Any:
-    """The key itself, if it may be hashed. Tuples are walked first: nested and shared ones can take for ever to hash."""
+    """The key itself, if it may be hashed. Tuples are walked first: shared parts can take for ever to hash."""
     from rustorch import Size, device, dtype
 
     pending = [key]

@@ -101,6 +101,6 @@ class _Storages:
 def _view(elements: StoredElements, view: Any) -> StoredElements:
     """Part of a storage, which another key names."""
     match view:
-        case (str(), int() as start, int() as count) if 0 <= start and 0 <= count and start + count <= elements.count:
+        case (str(), int() as start, int() as count) if start >= 0 and count >= 0 and start + count <= elements.count:
             return StoredElements(elements.storage, elements.type, elements.start + start, count)
     raise UnpicklingError(f"The file is damaged: {view!r:.80} is no part of a storage")

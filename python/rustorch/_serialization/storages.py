@@ -60,7 +60,7 @@ class Budget:
     def draw(self, nbytes: int, what: str) -> None:
         if nbytes > self._available:
             raise UnpicklingError(
-                f"The file is damaged: {what} claims {nbytes} bytes, but the file has only {self._available} left for it"
+                f"The file is damaged: {what} claims {nbytes} bytes, but the file has only {self._available} left"
             )
         self._available -= nbytes
 

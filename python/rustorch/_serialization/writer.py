@@ -275,9 +275,7 @@ class Writer:
         identity = (storage.data_ptr(), nbytes) if nbytes else (-len(self.storages) - 1, 0)
         key, known_name = self._storage_keys.setdefault(identity, (str(len(self.storages)), name))
         if known_name != name:
-            raise PicklingError(
-                "Cannot save multiple tensors or storages that view the same data as different types"
-            )
+            raise PicklingError("Cannot save multiple tensors or storages that view the same data as different types")
         self.storages[key] = storage
         location = "cpu" if tensor.device.type == "cpu" else str(tensor.device)
         self._out += b"("
