@@ -362,3 +362,51 @@ def test_zero_gradients_are_not_computed_for_frozen_parts():
     x = torch.ones(3, 3, requires_grad=True)
     y = frozen @ x
     assert y.grad_fn.next_functions[0][0] is None and y.grad_fn.next_functions[1][0] is not None
+
+
+def test_backward_runs_on_the_calling_thread():
+    import threading
+
+    seen = []
+    x = leaf(1.0)
+    x.register_hook(lambda g: seen.append(threading.get_ident()))
+
+    def work():
+        (x * 2).backward()
+        seen.append(threading.get_ident())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen[0] == seen[1] != threading.get_ident()
+
+
+def test_autograd_grad_retains_the_graph_when_asked():
+    x = leaf(3.0)
+    y = x * x
+    first = torch.autograd.grad(y, x, retain_graph=True)
+    second = torch.autograd.grad(y, x)
+    assert first[0].tolist() == second[0].tolist() == [6]
+    with pytest.raises(RuntimeError, match="a second time"):
+        torch.autograd.grad(y, x)
+
+
+def test_create_graph_retains_the_graph():
+    x = leaf(3.0)
+    y = x * x
+    torch.autograd.grad(y, x, create_graph=True)
+    assert torch.autograd.grad(y, x)[0].tolist() == [6]
+
+
+def test_leaves_in_the_middle_of_a_graph_keep_both_gradients():
+    x = leaf(2.0)
+    y = (x * 3).detach().requires_grad_()
+    (y * x).backward()
+    assert x.grad.tolist() == [6] and y.grad.tolist() == [2]
+
+
+def test_warnings_point_to_the_users_line():
+    y = leaf(1.0) * 2
+    with pytest.warns(UserWarning) as caught:
+        y.grad
+    assert caught[0].filename == __file__

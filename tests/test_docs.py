@@ -15,7 +15,7 @@ def test_sessions_print_what_the_page_says(page):
     text = (ROOT / page).read_text()
     # The closing fence of a block is not part of what is printed.
     session = doctest.DocTestParser().get_doctest(text.replace("```", "\n"), {}, page, page, 0)
-    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE, verbose=False)
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS, verbose=False)
     report: list[str] = []
     runner.run(session, out=report.append)
     assert runner.failures == 0, "".join(report)
