@@ -151,7 +151,7 @@ impl DType {
         if self.is_floating_point() && !to.is_floating_point() && !to.is_complex() {
             return false;
         }
-        !(matches!(to, DType::Bool) && !matches!(self, DType::Bool))
+        !matches!(to, DType::Bool) || matches!(self, DType::Bool)
     }
 
     /// The dtype two tensors of positive dimension meet in (PyTorch's table). `None` where PyTorch refuses: a wide

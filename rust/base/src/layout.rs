@@ -287,10 +287,8 @@ pub fn dense_strides_like(source: &Layout) -> Dims {
             0
         } else if x != y {
             if x < y { -1 } else { 1 }
-        } else if source.shape[a] > source.shape[b] {
-            1
         } else {
-            0
+            i32::from(source.shape[a] > source.shape[b])
         }
     };
     for i in 1..ndim {

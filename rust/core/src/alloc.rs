@@ -158,8 +158,8 @@ fn from_system(size: usize) -> Option<NonNull<u8>> {
     if size >= HUGE {
         // SAFETY: advice about memory we own; a refusal changes nothing.
         unsafe {
-            let start = memory.as_ptr() as usize + 4095 & !4095;
-            libc::madvise(start as *mut libc::c_void, size - 4096 & !4095, libc::MADV_HUGEPAGE);
+            let start = (memory.as_ptr() as usize + 4095) & !4095;
+            libc::madvise(start as *mut libc::c_void, (size - 4096) & !4095, libc::MADV_HUGEPAGE);
         }
     }
     RESERVED.fetch_add(size as i64, Relaxed);
@@ -236,6 +236,7 @@ pub fn statistics() -> Statistics {
 }
 
 #[cfg(test)]
+#[allow(clippy::undocumented_unsafe_blocks, reason = "tests")]
 mod tests {
     use super::*;
 

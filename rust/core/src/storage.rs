@@ -158,6 +158,7 @@ impl Drop for Memory {
 }
 
 #[cfg(test)]
+#[allow(clippy::undocumented_unsafe_blocks, reason = "tests")]
 mod tests {
     use super::*;
     #[test]

@@ -1,4 +1,5 @@
 //! The graph, without Python: recording, walking back, writing in place.
+#![allow(clippy::unwrap_used, clippy::undocumented_unsafe_blocks, reason = "tests")]
 use rustorch_core::autograd::engine::{self, Options};
 use rustorch_core::ops::{copy, create, pointwise, shape};
 use rustorch_core::{DType, Number, Tensor};
@@ -17,7 +18,7 @@ fn values(tensor: &Tensor) -> Vec<f64> {
 }
 fn backward(tensor: &Tensor, options: Options) -> rustorch_core::Result<()> {
     let ones = create::ones_like(tensor).unwrap();
-    engine::backward(&[tensor.clone()], &[Some(ones)], options, None)
+    engine::backward(std::slice::from_ref(tensor), &[Some(ones)], options, None)
 }
 
 #[test]
@@ -42,7 +43,7 @@ fn second_derivatives() {
     let cube = pointwise::mul(&x, &pointwise::mul(&x, &x).unwrap()).unwrap();
     let options = Options { keep_graph: true, create_graph: true };
     let ones = create::ones_like(&cube).unwrap();
-    let first = engine::grad(&[cube], &[x.clone()], &[Some(ones.clone())], options, false).unwrap();
+    let first = engine::grad(&[cube], std::slice::from_ref(&x), &[Some(ones.clone())], options, false).unwrap();
     let first = first[0].clone().unwrap();
     assert_eq!(values(&first), [12., 27.]);
     let second = engine::grad(&[first], &[x], &[Some(ones)], Options::default(), false).unwrap();

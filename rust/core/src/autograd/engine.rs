@@ -13,6 +13,7 @@ use rustorch_base::{Result, bail, ensure};
 use smallvec::SmallVec;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 type Identity = usize;
@@ -214,8 +215,8 @@ impl Pass {
     fn count_edges(&mut self, roots: &[(Edge, Tensor)]) -> Vec<Arc<Node>> {
         let mut found: Vec<Arc<Node>> = Vec::new();
         for (edge, _) in roots {
-            if !self.inboxes.contains_key(&identity(&edge.node)) {
-                self.inboxes.insert(identity(&edge.node), Inbox::default());
+            if let Entry::Vacant(place) = self.inboxes.entry(identity(&edge.node)) {
+                place.insert(Inbox::default());
                 found.push(edge.node.clone());
             }
         }

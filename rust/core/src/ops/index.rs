@@ -82,7 +82,10 @@ fn plan(input: &Tensor, items: &[Index]) -> Result<(Steps, IndexTensors)> {
     let ndim = input.ndim();
     let used: usize = items.iter().map(consumes).sum();
     if ndim == 0 && items.iter().any(|item| matches!(item, Index::Int(_))) {
-        bail!(index, "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a 0-dim tensor to a number")
+        bail!(
+            index,
+            "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a 0-dim tensor to a number"
+        )
     }
     if ndim == 0 && items.iter().any(|item| matches!(item, Index::Slice { .. })) {
         bail!(index, "slice() cannot be applied to a 0-dim tensor.")
@@ -126,7 +129,9 @@ fn plan(input: &Tensor, items: &[Index]) -> Result<(Steps, IndexTensors)> {
             Index::Tensor(tensor) => {
                 let integral = !matches!(tensor.dtype(), DType::Bool | DType::UInt8);
                 if tensor.ndim() == 0 && integral && tensor.dtype().is_integral() {
-                    let Number::Int(index) = tensor.item()? else { bail!(index, "tensors used as indices must be long, int, byte or bool tensors") };
+                    let Number::Int(index) = tensor.item()? else {
+                        bail!(index, "tensors used as indices must be long, int, byte or bool tensors")
+                    };
                     steps.push(Step::Select { dim, index: wrap_index(index, source, input.shape()[source])? });
                     source += 1;
                     continue;

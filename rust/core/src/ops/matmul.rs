@@ -6,8 +6,8 @@ use crate::ops::{copy, pointwise, reduce, shape};
 use crate::tensor::Tensor;
 use rustorch_base::layout::broadcast_shapes;
 use rustorch_base::{Dims, Result, ensure};
-use rustorch_kernels::cpu::matmul::{MatmulShape, Scaling, matmul as multiply};
 use rustorch_kernels::Operand;
+use rustorch_kernels::cpu::matmul::{MatmulShape, Scaling, matmul as multiply};
 use smallvec::smallvec;
 
 const ONE: Number = Number::Int(1);
@@ -155,13 +155,7 @@ fn batched(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 }
 
 fn same_dtype(a: &Tensor, b: &Tensor) -> Result<()> {
-    ensure!(
-        a.dtype() == b.dtype(),
-        runtime,
-        "expected scalar type {} but found {}",
-        a.dtype().scalar_name(),
-        b.dtype().scalar_name()
-    );
+    ensure!(a.dtype() == b.dtype(), runtime, "expected scalar type {} but found {}", a.dtype().scalar_name(), b.dtype().scalar_name());
     Ok(())
 }
 

@@ -141,7 +141,7 @@ unsafe fn run<T: GemmElement + bytemuck::Pod>(
 ) {
     let store = epilogue.store();
     let (m, n, k) = (c.rows, c.columns, a.columns);
-    let contiguous_depth = (b.row_stride == 1 || k == 1) && (a.column_stride == 1 || k == 1);
+    let contiguous_depth = k == 1 || (b.row_stride == 1 && a.column_stride == 1);
     if m <= DOT_ROWS && contiguous_depth && !(b.column_stride == 1 && k < 8) {
         let rows = dots::Rows {
             depth: k,

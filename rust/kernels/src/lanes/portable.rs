@@ -30,14 +30,14 @@ macro_rules! lanes {
             fn splat(value: f64) -> Self {
                 One(value as $t)
             }
-            // SAFETY: the caller's promise.
             #[inline(always)]
             unsafe fn load(from: *const $t) -> Self {
+                // SAFETY: the caller's promise.
                 One(unsafe { from.read_unaligned() })
             }
-            // SAFETY: the caller's promise.
             #[inline(always)]
             unsafe fn store(self, to: *mut $t) {
+                // SAFETY: the caller's promise.
                 unsafe { to.write_unaligned(self.0) }
             }
             #[inline(always)]

@@ -72,7 +72,9 @@ fn lines(program: &Program) -> Vec<Line3> {
     use Primitive::{Add, Mul, MulAdd, MulMul, MulSub, Sub, SubMul};
     let source = |i: u32| program.source(i);
     let mut uses = vec![0; program.nodes.len()];
-    program.outputs.iter().for_each(|&o| uses[source(o)] += 2);
+    for &o in &program.outputs {
+        uses[source(o)] += 2;
+    }
     for (i, node) in program.nodes.iter().enumerate().rev() {
         if let (Node::Apply(p, a), true) = (node, uses[i] > 0) {
             a[..p.arity()].iter().for_each(|&j| uses[source(j)] += 1);
@@ -123,7 +125,9 @@ impl Compiled {
             arguments[..p.arity()].iter().for_each(|&j| last_use[j] = t);
         }
         let result_of: Vec<usize> = program.outputs.iter().map(|&o| program.source(o)).collect();
-        result_of.iter().for_each(|&o| last_use[o] = usize::MAX);
+        for &o in &result_of {
+            last_use[o] = usize::MAX;
+        }
 
         let (mut free, mut slots, mut literals) = (vec![], 0, vec![]);
         let mut places: Vec<Place> = vec![Place::Nowhere; program.nodes.len()];

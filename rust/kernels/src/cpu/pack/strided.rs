@@ -53,7 +53,7 @@ unsafe fn copy_rows<T: Copy>(source: *const T, step: isize, panel: *mut T, width
         for p in 0..depths {
             // SAFETY: N lanes of row p, as the caller vouches.
             unsafe {
-                panel.add(p * width).cast::<[T; N]>().write_unaligned(source.offset(p as isize * step).cast::<[T; N]>().read_unaligned())
+                panel.add(p * width).cast::<[T; N]>().write_unaligned(source.offset(p as isize * step).cast::<[T; N]>().read_unaligned());
             }
         }
     }
