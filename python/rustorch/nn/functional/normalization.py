@@ -50,9 +50,11 @@ def _batch_norm_training(
     input: Tensor, running_mean: Tensor | None, running_var: Tensor | None, momentum: float, eps: float
 ) -> Tensor:
     dims = [position for position in range(input.dim()) if position != 1]
+    if input.numel() == 0:
+        return input.clone()
     normalized, mean, variance = _standardized(input, dims, eps)
     with rustorch.no_grad():
-        count = input.numel() // input.size(1) if input.size(1) else 0
+        count = input.numel() // input.size(1)
         if running_mean is not None:
             running_mean.mul_(1 - momentum).add_(mean.detach().reshape(-1).to(running_mean.dtype), alpha=momentum)
         if running_var is not None:

@@ -1,0 +1,50 @@
+"""AdamW: Adam with weight decay taken from the parameter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rustorch._C import Tensor
+from rustorch.optim.adam import Adam
+from rustorch.optim.optimizer import Parameters
+
+__all__ = ["AdamW"]
+
+
+class AdamW(Adam):
+    """`Adam` with ``decoupled_weight_decay=True``: ``p -= lr * weight_decay * p`` beside the step."""
+
+    def __init__(
+        self,
+        params: Parameters,
+        lr: float | Tensor = 1e-3,
+        betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+    ) -> None:
+        super().__init__(
+            params,
+            lr,
+            betas,
+            eps,
+            weight_decay,
+            amsgrad,
+            foreach=foreach,
+            maximize=maximize,
+            capturable=capturable,
+            differentiable=differentiable,
+            fused=fused,
+            decoupled_weight_decay=True,
+        )
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for group in self.param_groups:
+            group["decoupled_weight_decay"] = True
