@@ -40,6 +40,11 @@ impl Def {
     pub fn name(&self) -> &'static str {
         crate::schema::name_of(self.schema)
     }
+    /// The same op under another name, for the process's life.
+    pub fn renamed(&self, name: &str) -> &'static Def {
+        let schema: &'static str = Box::leak(format!("{name}{}", &self.schema[self.name().len()..]).into_boxed_str());
+        Box::leak(Box::new(Def { schema, ..*self }))
+    }
 }
 
 /// Why a call has an `out`.

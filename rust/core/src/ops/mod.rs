@@ -10,6 +10,7 @@ pub mod matmul;
 pub mod pointwise;
 pub mod promote;
 pub mod reduce;
+pub mod select;
 pub mod shape;
 pub mod strided;
 pub mod warning;
@@ -18,6 +19,46 @@ use crate::op::Def;
 
 /// Every row of the table. Rows of one name are overloads, tried in this order.
 pub fn table() -> Vec<&'static Def> {
-    let families = [copy::OPS, create::OPS, join::OPS, matmul::OPS, shape::OPS, shape::in_place::OPS, strided::OPS];
-    families.into_iter().flatten().copied().chain(pointwise::table()).collect()
+    let families = [
+        copy::OPS,
+        create::OPS,
+        join::OPS,
+        matmul::OPS,
+        reduce::OPS,
+        shape::OPS,
+        shape::in_place::OPS,
+        strided::OPS,
+    ];
+    let mut rows: Vec<&'static Def> = pointwise::table().collect();
+    rows.extend(select::OPS);
+    rows.extend(families.into_iter().flatten());
+    let aliases = ALIASES.iter().flat_map(|(alias, name)| rows.iter().filter(move |row| row.name() == *name).map(|row| row.renamed(alias)));
+    let aliases: Vec<&'static Def> = aliases.collect();
+    rows.extend(aliases);
+    rows
 }
+
+/// Second names of ops.
+const ALIASES: &[(&str, &str)] = &[
+    ("absolute", "abs"),
+    ("arccos", "acos"),
+    ("arccosh", "acosh"),
+    ("arcsin", "asin"),
+    ("arcsinh", "asinh"),
+    ("arctan", "atan"),
+    ("arctan2", "atan2"),
+    ("arctanh", "atanh"),
+    ("clip", "clamp"),
+    ("divide", "div"),
+    ("fix", "trunc"),
+    ("greater", "gt"),
+    ("greater_equal", "ge"),
+    ("less", "lt"),
+    ("less_equal", "le"),
+    ("moveaxis", "movedim"),
+    ("multiply", "mul"),
+    ("negative", "neg"),
+    ("not_equal", "ne"),
+    ("subtract", "sub"),
+    ("true_divide", "div"),
+];

@@ -36,12 +36,11 @@ pub fn row(name: &str) -> Result<&'static Row> {
 
 /// A call of a row from the table.
 fn run(def: &'static Def, args: &Args<'_>) -> Result<Ret> {
-    let Some(mut row) = def.row else { bail!(runtime, "{} has no row", def.schema) };
+    let Some(row) = def.row else { bail!(runtime, "{} has no row", def.schema) };
     let mut operands = Operands::new();
     for value in args.values {
         match *value {
             Value::Tensor(tensor) => operands.push(TensorOrNumber::Tensor(tensor)),
-            Value::Str(variant) => row = variant_of(row, variant)?,
             other => {
                 if let Some(number) = other.number() {
                     operands.push(TensorOrNumber::Number(number));
@@ -57,17 +56,6 @@ fn run(def: &'static Def, args: &Args<'_>) -> Result<Ret> {
     }
 }
 
-/// `div(.., rounding_mode="floor")` is the row `div_floor`; a string that no row bears is refused.
-fn variant_of(row: &'static Row, variant: &str) -> Result<&'static Row> {
-    if row.name == "gelu" && variant == "none" {
-        return Ok(row);
-    }
-    kernels::row(&format!("{}_{variant}", row.name)).ok_or_else(|| match row.name {
-        "gelu" => Error::runtime("approximate argument must be either none or tanh."),
-        _ => Error::runtime(format!("{0} expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{variant}'", row.name)),
-    })
-}
-
 /// What one call computes: with which program, in which dtype, over which shape.
 struct Plan {
     program: &'static Arc<Program>,
@@ -77,14 +65,16 @@ struct Plan {
 }
 
 #[inline]
-fn plan(row: &'static Row, operands: &[TensorOrNumber<'_>]) -> Result<Plan> {
+fn plan(row: &'static Row, operands: &[TensorOrNumber<'_>], forced: Option<DType>) -> Result<Plan> {
     let mut defaults = 0;
     let mut promotion = Promotion::default();
     let mut shape: Option<Dims> = None;
     for (i, operand) in operands.iter().enumerate() {
         match operand {
             TensorOrNumber::Tensor(tensor) => {
-                promotion.tensor(tensor)?;
+                if forced.is_none() {
+                    promotion.tensor(tensor)?;
+                }
                 shape = Some(match shape {
                     None => tensor.shape().into(),
                     Some(held) if held[..] == *tensor.shape() => held,
@@ -94,13 +84,16 @@ fn plan(row: &'static Row, operands: &[TensorOrNumber<'_>]) -> Result<Plan> {
             TensorOrNumber::Number(number) => {
                 if row.is_default(i, *number) {
                     defaults |= 1 << i;
-                } else {
+                } else if forced.is_none() {
                     promotion.number(*number)?;
                 }
             }
         }
     }
-    let mut compute = promotion.result()?;
+    let mut compute = match forced {
+        Some(dtype) => dtype,
+        None => promotion.result()?,
+    };
     if row.result == ResultRule::Float && !compute.is_differentiable() {
         compute = default::dtype();
     }
@@ -212,7 +205,14 @@ fn execute(program: &Program, compute: DType, shape: &[i64], outputs: &[&Array],
 /// The op of a row on new memory.
 #[inline]
 pub fn apply(row: &'static Row, operands: &[TensorOrNumber<'_>]) -> Result<Tensor> {
-    let plan = plan(row, operands)?;
+    compute(row, operands, plan(row, operands, None)?)
+}
+/// [`apply`] in a dtype that the caller has found.
+pub fn apply_in(row: &'static Row, operands: &[TensorOrNumber<'_>], dtype: DType) -> Result<Tensor> {
+    compute(row, operands, plan(row, operands, Some(dtype))?)
+}
+#[inline]
+fn compute(row: &'static Row, operands: &[TensorOrNumber<'_>], plan: Plan) -> Result<Tensor> {
     let strides = result_strides(operands, &plan.shape);
     let layout = Layout { shape: plan.shape.clone(), strides, offset: 0 };
     let array = Array::with_layout(layout, plan.result, device_of(operands)?)?;
@@ -236,7 +236,7 @@ fn needs_history(operands: &[TensorOrNumber<'_>], row: &Row, result: DType) -> b
 
 /// The op of a row, written over its first input.
 fn apply_in_place(row: &'static Row, operands: &[TensorOrNumber<'_>], target: &Tensor) -> Result<Tensor> {
-    let plan = plan(row, operands)?;
+    let plan = plan(row, operands, None)?;
     inplace::check(target)?;
     if plan.shape[..] != *target.shape() {
         bail!(runtime, "output with shape {:?} doesn't match the broadcast shape {:?}", target.shape(), &plan.shape[..])
@@ -273,7 +273,7 @@ fn apply_in_place(row: &'static Row, operands: &[TensorOrNumber<'_>], target: &T
 /// The op of a row, written into `out=`.
 fn apply_out(def: &'static Def, row: &'static Row, args: &Args<'_>, operands: &[TensorOrNumber<'_>], target: &Tensor) -> Result<Tensor> {
     inplace::check_out(def, args)?;
-    let plan = plan(row, operands)?;
+    let plan = plan(row, operands, None)?;
     inplace::check_cast(plan.result, target.dtype())?;
     if plan.shape[..] != *target.shape() {
         crate::ops::strided::resize_output(target, &plan.shape)?;
@@ -477,7 +477,7 @@ pub fn call(name: &str, operands: &[TensorOrNumber<'_>]) -> Result<Tensor> {
 pub fn add_in_place(a: &Tensor, b: &Tensor) -> Result<()> {
     let row = row("add")?;
     let operands = [TensorOrNumber::Tensor(a), TensorOrNumber::Tensor(b), TensorOrNumber::Number(Number::Int(1))];
-    let plan = plan(row, &operands)?;
+    let plan = plan(row, &operands, None)?;
     execute(plan.program, plan.compute, a.shape(), &[a.array()], &operands)?;
     a.bump_version();
     Ok(())
