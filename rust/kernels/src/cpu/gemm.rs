@@ -10,7 +10,8 @@ mod vector;
 pub use cut::Cut;
 pub use kernels::{GemmElement, Kernels};
 pub use product::{Product, Shared};
-pub use tile::{ADJACENT, Store, Tile};
+pub use tile::Store;
+pub(crate) use vector::Vector;
 
 use crate::cpu::pack::{ScratchSlot, Strided, with_scratch};
 use std::ptr::null;
@@ -34,11 +35,13 @@ pub struct MatrixMut<T> {
     pub column_stride: isize,
 }
 impl<T> Matrix<T> {
+    #[must_use]
     pub fn transposed(self) -> Matrix<T> {
         Matrix { data: self.data, rows: self.columns, columns: self.rows, row_stride: self.column_stride, column_stride: self.row_stride }
     }
 }
 impl<T> MatrixMut<T> {
+    #[must_use]
     pub fn transposed(self) -> MatrixMut<T> {
         MatrixMut {
             data: self.data,
@@ -142,8 +145,13 @@ unsafe fn run<T: GemmElement + bytemuck::Pod>(
     let store = epilogue.store();
     let (m, n, k) = (c.rows, c.columns, a.columns);
     let contiguous_depth = k == 1 || (b.row_stride == 1 && a.column_stride == 1);
+<<<<<<< HEAD
     if m <= DOT_ROWS && contiguous_depth && !(b.column_stride == 1 && k < 8) {
         let rows = dots::Rows {
+=======
+    if m <= DOT_ROWS && contiguous_depth && (b.column_stride != 1 || k >= 8) {
+        let rows = dots::Operands {
+>>>>>>> 992b362 (Convolution in one to three dimensions, with both gradients; max and average pooling)
             depth: k,
             a: a.data,
             a_row: a.row_stride,

@@ -2,6 +2,7 @@
 pub mod accumulate;
 pub mod arg_reduce;
 pub mod cast;
+pub mod conv;
 pub mod copy;
 pub mod exponential;
 pub mod fill;
@@ -9,6 +10,7 @@ pub mod gemm;
 pub mod matmul;
 pub mod nest;
 pub mod pack;
+pub mod pool;
 pub mod reduce;
 #[cfg(test)]
 mod sample;

@@ -9,7 +9,7 @@ use std::ptr::{null, null_mut};
 
 /// Rows of A and rows of B (columns of the second operand), each contiguous along depth.
 #[derive(Clone, Copy)]
-pub struct Rows<T> {
+pub struct Operands<T> {
     pub depth: usize,
     pub a: *const T,
     pub a_row: isize,
@@ -21,13 +21,13 @@ pub struct Rows<T> {
     pub c_row: isize,
     pub store: Store<T>,
 }
-pub type Dots<T> = unsafe fn(&Rows<T>);
+pub type Dots<T> = unsafe fn(&Operands<T>);
 
 /// All of it, rows of B shared out among threads.
 ///
 /// # Safety
 /// As [`multiply_rows`].
-pub unsafe fn parallel<T: Copy + Sync + Send>(kernels: &Kernels<T>, all: &Rows<T>) {
+pub unsafe fn parallel<T: Copy + Sync + Send>(kernels: &Kernels<T>, all: &Operands<T>) {
     let grain = (WORK / (all.depth * all.a_rows).max(1)).next_multiple_of(4).max(4);
     if all.b_rows <= grain {
         // SAFETY: the caller vouches for the rows.
@@ -35,10 +35,10 @@ pub unsafe fn parallel<T: Copy + Sync + Send>(kernels: &Kernels<T>, all: &Rows<T
     }
     let c = Shared(all.c);
     let (a, b) = (Shared(all.a.cast_mut()), Shared(all.b.cast_mut()));
-    let rest = Rows { a: null(), b: null(), c: null_mut(), ..*all };
+    let rest = Operands { a: null(), b: null(), c: null_mut(), ..*all };
     parallel_for(all.b_rows, grain, |columns| {
         let start = columns.start;
-        let part = Rows {
+        let part = Operands {
             a: a.get(),
             b: b.get().wrapping_offset(start as isize * rest.b_row),
             b_rows: columns.len(),
@@ -59,7 +59,7 @@ const WORK: usize = 1 << 18;
 /// # Safety
 /// As [`Vector`], and the rows describe memory that may be read (C: written).
 #[inline(always)]
-pub unsafe fn multiply_rows<V: Vector>(d: &Rows<V::Element>)
+pub unsafe fn multiply_rows<V: Vector>(d: &Operands<V::Element>)
 where
     V::Element: PartialEq + From<i8> + std::ops::Add<Output = V::Element> + std::ops::Mul<Output = V::Element>,
 {
@@ -84,7 +84,7 @@ where
 }
 
 #[inline(always)]
-unsafe fn block<V: Vector, const M: usize, const N: usize>(d: &Rows<V::Element>, i: usize, j: usize)
+unsafe fn block<V: Vector, const M: usize, const N: usize>(d: &Operands<V::Element>, i: usize, j: usize)
 where
     V::Element: PartialEq + From<i8> + std::ops::Add<Output = V::Element> + std::ops::Mul<Output = V::Element>,
 {

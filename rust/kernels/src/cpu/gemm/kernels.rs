@@ -3,6 +3,7 @@ use super::dots::{self, Dots};
 use super::tile::{ADJACENT, APART, Kernel, Tile, multiply_tile};
 use super::transpose::{Transpose, transpose_by_element};
 use super::vector::{PortableF32, PortableF64, Vector};
+use crate::cpu::conv::row_dots::{self, RowDots, RowDotsKernel};
 use rustorch_base::dtype::Element;
 use std::sync::OnceLock;
 
@@ -21,6 +22,8 @@ pub struct Kernels<T: 'static> {
     pub transpose: Transpose<T>,
     /// Rows of A times rows of B, both along depth; for products of few rows.
     pub dots: Dots<T>,
+    /// `[channels - 1][taps - 1]`, for weight gradients of convolutions.
+    pub row_dots: &'static [[RowDotsKernel<T>; row_dots::TAPS]; row_dots::CHANNELS],
 }
 
 /// An element type with micro-kernels.
@@ -39,9 +42,14 @@ macro_rules! kernel_table {
             unsafe { multiply_tile::<$vector, ROWS, VECTORS, A>(t) }
         }
         $(#[target_feature(enable = $features)])?
-        unsafe fn dots(d: &dots::Rows<$element>) {
+        unsafe fn dots(d: &dots::Operands<$element>) {
             // SAFETY: as above.
             unsafe { dots::multiply_rows::<$vector>(d) }
+        }
+        $(#[target_feature(enable = $features)])?
+        unsafe fn pixels<const CHANNELS: usize, const TAPS: usize>(d: &RowDots<$element>) {
+            // SAFETY: as above.
+            unsafe { row_dots::add_row_dots::<$vector, CHANNELS, TAPS>(d) }
         }
         Kernels {
             name: $name,
@@ -51,6 +59,11 @@ macro_rules! kernel_table {
             apart: &[$([tile::<$rows, 1, APART>, tile::<$rows, 2, APART>]),*],
             transpose: $transpose,
             dots,
+            row_dots: &[
+                [pixels::<1, 1>, pixels::<1, 2>, pixels::<1, 3>, pixels::<1, 4>],
+                [pixels::<2, 1>, pixels::<2, 2>, pixels::<2, 3>, pixels::<2, 4>],
+                [pixels::<3, 1>, pixels::<3, 2>, pixels::<3, 3>, pixels::<3, 4>],
+            ],
         }
     }};
 }

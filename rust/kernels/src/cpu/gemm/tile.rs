@@ -21,12 +21,14 @@ unsafe impl<T: Sync> Send for Store<T> {}
 
 impl<T: Copy + From<i8>> Store<T> {
     /// For depth blocks after the first: add to what the first has stored.
+    #[must_use]
     pub fn continued(self) -> Store<T> {
         Store { beta: T::from(1), row_bias: null(), column_bias: null(), ..self }
     }
 }
 impl<T> Store<T> {
     /// The same for the part of C that starts at (row, column).
+    #[must_use]
     #[inline(always)]
     pub fn at(self, row: usize, column: usize) -> Store<T> {
         let step = |p: *const T, by| if p.is_null() { p } else { p.wrapping_add(by) };
