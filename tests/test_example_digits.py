@@ -47,3 +47,16 @@ def test_the_same_seed_gives_the_same_run(tmp_path):
     run(tmp_path / "b", "--epochs", 1, "--seed", 5)
     a, b = (torch.load(tmp_path / name / "checkpoint.pt") for name in "ab")
     assert a["history"] == b["history"]
+
+
+def test_the_checkpoint_opens_in_pytorch(tmp_path):
+    pytorch = pytest.importorskip("torch", reason="PyTorch is not installed beside rustorch")
+    run(tmp_path, "--epochs", 1)
+    theirs = pytorch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    ours = torch.load(tmp_path / "checkpoint.pt")
+    assert list(theirs["model"]) == list(ours["model"])
+    for name, tensor in theirs["model"].items():
+        assert tensor.tolist() == ours["model"][name].tolist()
+    pytorch.save(theirs, tmp_path / "theirs.pt")
+    again = torch.load(tmp_path / "theirs.pt")
+    assert again["history"] == ours["history"] and torch.equal(again["generator"], ours["generator"])
