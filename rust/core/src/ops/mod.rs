@@ -1,6 +1,7 @@
 //! The operators: one file a family. A family declares its rows with [`ops!`](crate::ops), and [`table`] lists the
 //! families.
 pub mod advanced;
+pub mod arg_reduce;
 pub mod copy;
 pub mod create;
 pub mod default;
@@ -20,6 +21,7 @@ use crate::op::Def;
 /// Every row of the table. Rows of one name are overloads, tried in this order.
 pub fn table() -> Vec<&'static Def> {
     let families = [
+        arg_reduce::OPS,
         copy::OPS,
         create::OPS,
         join::OPS,
