@@ -10,6 +10,7 @@ pub mod join;
 pub mod matmul;
 pub mod pointwise;
 pub mod promote;
+pub mod rearrange;
 pub mod reduce;
 pub mod select;
 pub mod shape;
@@ -26,6 +27,7 @@ pub fn table() -> Vec<&'static Def> {
         create::OPS,
         join::OPS,
         matmul::OPS,
+        rearrange::OPS,
         reduce::OPS,
         shape::OPS,
         shape::in_place::OPS,

@@ -145,13 +145,8 @@ unsafe fn run<T: GemmElement + bytemuck::Pod>(
     let store = epilogue.store();
     let (m, n, k) = (c.rows, c.columns, a.columns);
     let contiguous_depth = k == 1 || (b.row_stride == 1 && a.column_stride == 1);
-<<<<<<< HEAD
-    if m <= DOT_ROWS && contiguous_depth && !(b.column_stride == 1 && k < 8) {
-        let rows = dots::Rows {
-=======
     if m <= DOT_ROWS && contiguous_depth && (b.column_stride != 1 || k >= 8) {
         let rows = dots::Operands {
->>>>>>> 992b362 (Convolution in one to three dimensions, with both gradients; max and average pooling)
             depth: k,
             a: a.data,
             a_row: a.row_stride,
