@@ -279,11 +279,11 @@ class Function(metaclass=FunctionMeta):
                 )
         ctx._input_kinds = [_kind(arg) for arg in args]
         ctx._output_kinds = [_kind(result) for result in outputs]
-        for tensor in ctx._to_save:
-            if tensor is not None and not isinstance(tensor, Tensor):
+        for position, value in enumerate(ctx._to_save):
+            if not (value is None or isinstance(value, Tensor)):
                 raise TypeError(
-                    f"save_for_backward can only save variables, but argument {ctx._to_save.index(tensor)} is of type "
-                    f"{type(tensor).__name__}"
+                    f"save_for_backward can only save variables, but argument {position} is of type "
+                    f"{type(value).__name__}"
                 )
         tracked = iter(
             _C._custom_function(

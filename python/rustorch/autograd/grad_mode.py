@@ -35,8 +35,9 @@ class _Mode:
                 FutureWarning,
                 stacklevel=2,
             )
-            function.__init__ = self(function.__init__)
-            return function
+            decorated: Any = function
+            decorated.__init__ = self(decorated.__init__)
+            return decorated
         code = getattr(function, "__code__", None)
         wrapper = _around_generator if code and code.co_flags & _CO_GENERATOR else _around_call
         return functools.wraps(function)(wrapper(self.clone, function))
