@@ -2,6 +2,7 @@
 //! families.
 pub mod advanced;
 pub mod arg_reduce;
+pub mod compare;
 pub mod copy;
 pub mod create;
 pub mod default;
@@ -23,6 +24,7 @@ use crate::op::Def;
 pub fn table() -> Vec<&'static Def> {
     let families = [
         arg_reduce::OPS,
+        compare::OPS,
         copy::OPS,
         create::OPS,
         join::OPS,

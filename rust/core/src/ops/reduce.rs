@@ -145,7 +145,8 @@ fn prod_over(input: &Tensor, axes: &[usize], keepdim: bool, dtype: Option<DType>
             let others = prod_over(&filled, &axes, true, None, "ProdBackward1")?;
             let none = crate::ops::create::zeros_like_tensor(&x)?;
             // No zero: the quotient; one zero: only its own gradient; more: none.
-            let at_zero = select::where_tensors(&pointwise::call("eq", &[t(&zeros), n(1.0)])?, &shape::expand_to(&others, x.shape())?, &none)?;
+            let at_zero =
+                select::where_tensors(&pointwise::call("eq", &[t(&zeros), n(1.0)])?, &shape::expand_to(&others, x.shape())?, &none)?;
             let elsewhere =
                 select::where_tensors(&pointwise::call("eq", &[t(&zeros), n(0.0)])?, &pointwise::div(&others, &filled)?, &none)?;
             let factor = select::where_tensors(&zero, &at_zero, &elsewhere)?;

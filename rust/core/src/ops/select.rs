@@ -1,8 +1,8 @@
 //! Choosing elements by conditions: `where`, `clamp`, `masked_fill`; and the ops whose row depends on an argument.
 use crate::op::{Number, TensorOrNumber};
+use crate::ops::copy;
 use crate::ops::pointwise::{self, apply_in};
 use crate::ops::promote::Promotion;
-use crate::ops::copy;
 use crate::tensor::Tensor;
 use rustorch_base::{DType, Result, bail, ensure};
 
