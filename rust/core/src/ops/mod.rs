@@ -3,13 +3,16 @@
 pub mod advanced;
 pub mod arg_reduce;
 pub mod compare;
+pub mod conv;
 pub mod copy;
 pub mod create;
 pub mod default;
+pub mod gather;
 pub mod index;
 pub mod join;
 pub mod matmul;
 pub mod pointwise;
+pub mod pool;
 pub mod promote;
 pub mod rearrange;
 pub mod reduce;
@@ -25,10 +28,12 @@ pub fn table() -> Vec<&'static Def> {
     let families = [
         arg_reduce::OPS,
         compare::OPS,
+        conv::OPS,
         copy::OPS,
         create::OPS,
         join::OPS,
         matmul::OPS,
+        pool::OPS,
         rearrange::OPS,
         reduce::OPS,
         shape::OPS,
