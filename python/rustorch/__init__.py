@@ -17,6 +17,18 @@ from typing import Any as _Any
 from rustorch import _C
 from rustorch._C import *
 from rustorch._einsum import einsum
+from rustorch._settings import (
+    are_deterministic_algorithms_enabled,
+    get_default_device,
+    get_deterministic_debug_mode,
+    get_float32_matmul_precision,
+    is_deterministic_algorithms_warn_only_enabled,
+    set_default_device,
+    set_default_tensor_type,
+    set_deterministic_debug_mode,
+    set_float32_matmul_precision,
+    use_deterministic_algorithms,
+)
 from rustorch._tensor_str import get_printoptions, set_printoptions
 from rustorch._tensor_types import (
     BFloat16Tensor,
