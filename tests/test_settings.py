@@ -38,7 +38,7 @@ def test_default_tensor_type() -> None:
         with pytest.raises(TypeError, match="only floating-point types are supported as the default type"):
             torch.set_default_tensor_type(torch.LongTensor)
         with pytest.raises(TypeError, match="invalid type object"):
-            torch.set_default_tensor_type("nothing")
+            torch.set_default_tensor_type(torch.float32)
     finally:
         torch.set_default_dtype(torch.float32)
 
