@@ -1,36 +1,35 @@
-//! Exponentials in loops that the compiler vectorises.
-use crate::cpu::reduce::{Ordered, Summand};
-use std::ops::{Add, Sub};
+//! Exponentials of whole slices.
+use crate::cpu::reduce::{Ordered, Summand, sum};
+use std::ops::{Add, Div, Mul, Sub};
 
 /// Floats with an exponential that inlines to arithmetic.
-pub trait Exponential: Summand + Ordered + Add<Output = Self> + Sub<Output = Self> {
+pub trait Exponential: Summand + Ordered + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> {
     fn exponential(self) -> Self;
     fn logarithm(self) -> Self;
     fn is_infinite(self) -> bool;
-    /// The sum of `exp(x - shift)` over a slice.
-    #[inline(always)]
-    fn sum_of_exp(items: &[Self], shift: Self) -> Self {
-        const LANES: usize = 32;
-        let mut lanes = [Self::default(); LANES];
-        let chunks = items.chunks_exact(LANES);
-        let rest = chunks.remainder();
-        for chunk in chunks {
-            for i in 0..LANES {
-                lanes[i] = lanes[i].plus((chunk[i] - shift).exponential());
-            }
+}
+
+/// Elements worked on between two sums: they stay in the first-level cache.
+const PIECE: usize = 512;
+
+/// `dst[i] = exp(src[i] - shift)`; returns the sum.
+#[inline(always)]
+pub fn exp_into<T: Exponential>(dst: &mut [T], src: &[T], shift: T) -> T {
+    let mut total = T::default();
+    for (dst, src) in dst.chunks_mut(PIECE).zip(src.chunks(PIECE)) {
+        for (to, &x) in dst.iter_mut().zip(src) {
+            *to = (x - shift).exponential();
         }
-        for (lane, &x) in lanes.iter_mut().zip(rest) {
-            *lane = lane.plus((x - shift).exponential());
-        }
-        let mut n = LANES;
-        while n > 1 {
-            n /= 2;
-            for i in 0..n {
-                lanes[i] = lanes[i].plus(lanes[i + n]);
-            }
-        }
-        lanes[0]
+        total = total.plus(sum(dst));
     }
+    total
+}
+
+/// The sum of `exp(x - shift)` over a slice.
+#[inline(always)]
+pub fn sum_of_exp<T: Exponential>(items: &[T], shift: T) -> T {
+    let mut powers = [T::default(); PIECE];
+    items.chunks(PIECE).fold(T::default(), |total, items| total.plus(exp_into(&mut powers[..items.len()], items, shift)))
 }
 
 impl Exponential for f32 {
@@ -71,14 +70,8 @@ fn exp(x: f32) -> f32 {
     // ln(2) in two parts; products of the first with small integers are exact.
     const LN2_HIGH: f32 = 0.693359375;
     const LN2_LOW: f32 = -2.12194440e-4;
-    // Beyond these the result is 0 or infinity; NaN passes both comparisons by.
-    let clamped = if x > 89.0 {
-        89.0
-    } else if x < -104.0 {
-        -104.0
-    } else {
-        x
-    };
+    // Beyond these the result is 0 or infinity; NaN stays.
+    let clamped = x.clamp(-104.0, 89.0);
     let shifted = clamped * std::f32::consts::LOG2_E + ROUND;
     let n = shifted - ROUND;
     let r = (clamped - n * LN2_HIGH) - n * LN2_LOW;

@@ -7,12 +7,15 @@ pub mod copy;
 pub mod exponential;
 pub mod fill;
 pub mod gemm;
+pub mod loss;
 pub mod matmul;
 pub mod nest;
 pub mod pack;
 pub mod pool;
 pub mod reduce;
+pub mod rows;
 #[cfg(test)]
 mod sample;
+pub mod softmax;
 pub mod threads;
 pub mod vectorized;

@@ -170,3 +170,14 @@ pub fn moments(shape: &[i64], dims: &[usize], outputs: [Option<Operand>; 2], inp
     }
     Ok(())
 }
+
+/// The sum of a slice that lies in the first-level cache, in lanes.
+#[inline(always)]
+pub fn sum<T: Summand>(items: &[T]) -> T {
+    fold::fold_lanes(&folds::Sum::<T>(PhantomData), items)
+}
+/// The greatest element of a slice that lies in the first-level cache, or a NaN.
+#[inline(always)]
+pub fn maximum<T: Ordered>(items: &[T]) -> T {
+    fold::fold_lanes(&folds::Maximum::<T>(PhantomData), items)
+}
