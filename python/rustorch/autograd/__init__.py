@@ -23,6 +23,7 @@ __all__ = [
     "Variable",
     "backward",
     "enable_grad",
+    "functional",
     "grad",
     "grad_mode",
     "gradcheck",
@@ -36,4 +37,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in ("gradcheck", "gradgradcheck", "GradcheckError"):
         return getattr(importlib.import_module("rustorch.autograd.gradcheck"), name)
+    if name == "functional":
+        return importlib.import_module("rustorch.autograd.functional")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
