@@ -10,6 +10,7 @@ pub mod default;
 pub mod gather;
 pub mod index;
 pub mod join;
+pub mod loss;
 pub mod matmul;
 pub mod pointwise;
 pub mod pool;
@@ -18,6 +19,7 @@ pub mod rearrange;
 pub mod reduce;
 pub mod select;
 pub mod shape;
+pub mod softmax;
 pub mod strided;
 pub mod warning;
 
@@ -32,10 +34,12 @@ pub fn table() -> Vec<&'static Def> {
         copy::OPS,
         create::OPS,
         join::OPS,
+        loss::OPS,
         matmul::OPS,
         pool::OPS,
         rearrange::OPS,
         reduce::OPS,
+        softmax::OPS,
         shape::OPS,
         shape::in_place::OPS,
         strided::OPS,
