@@ -117,7 +117,7 @@ impl Kind {
             ("Tensor", false) => Kind::Tensor,
             ("Tensor", true) => Kind::Tensors,
             ("Tensor?", true) => Kind::OptionalTensors,
-            ("Number|Tensor" | "Tensor|Number", false) => Kind::TensorOrNumber,
+            ("Number|Tensor" | "Tensor|Number" | "TensorOrNumber", false) => Kind::TensorOrNumber,
             ("Number" | "Scalar", false) => Kind::Number,
             ("Number" | "Scalar", true) => Kind::Numbers,
             ("int" | "SymInt", false) => Kind::Int,
@@ -139,6 +139,21 @@ impl Kind {
 /// The name at the head of a schema's text.
 pub fn name_of(text: &str) -> &str {
     text.split('(').next().unwrap_or(text)
+}
+
+/// The schema of a function, which takes `out=` as one tensor, or as several where it returns several, even if the text
+/// does not say so.
+pub fn with_out(text: &'static str) -> &'static str {
+    let Ok(schema) = compile(text) else { return text };
+    let several = schema.results.len() > 1;
+    if schema.has_out || !(several || schema.result_type == "Tensor") {
+        return text;
+    }
+    let out = if several { "Tensor[] out=None" } else { "Tensor out=None" };
+    let star = if schema.params.iter().any(|param| param.keyword_only) { "" } else { "*, " };
+    let comma = if schema.params.is_empty() { "" } else { ", " };
+    let Some(close) = text.find('(').and_then(|open| closing(text, open)) else { return text };
+    String::leak(format!("{}{comma}{star}{out}{}", &text[..close], &text[close..]))
 }
 
 /// Reads a schema. A text that is not one is a fault of the table, and named.
@@ -362,6 +377,12 @@ mod tests {
         let zeros = schema("zeros(SymInt[] size, *, Tensor out=None, dtype dtype=None, Layout layout=torch.strided)");
         assert_eq!(zeros.params.last().map(|p| p.name), Some("out"));
         assert!(zeros.write(Style::Message, 0, true).starts_with("(tuple of ints size, *, Tensor out = None, torch.dtype dtype = None"));
+    }
+    #[test]
+    fn functions_take_out() {
+        assert_eq!(with_out("relu(Tensor input)"), "relu(Tensor input, *, Tensor out=None)");
+        assert_eq!(with_out("f(Tensor x, *, int n=1) -> Tensor"), "f(Tensor x, *, int n=1, Tensor out=None) -> Tensor");
+        assert_eq!(with_out("equal(Tensor x) -> bool"), "equal(Tensor x) -> bool");
     }
     #[test]
     fn lists_defaults_and_results() {

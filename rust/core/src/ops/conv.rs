@@ -23,7 +23,10 @@ fn spread(given: &[i64], space: usize, name: &str) -> Result<Dims> {
     match given.len() {
         1 => Ok(smallvec![given[0]; space]),
         n if n == space => Ok(given.into()),
-        n => bail!(runtime, "expected {name} to be a single integer value or a list of {space} values to match the convolution dimensions, but got {name}={given:?} of {n} values"),
+        n => bail!(
+            runtime,
+            "expected {name} to be a single integer value or a list of {space} values to match the convolution dimensions, but got {name}={given:?} of {n} values"
+        ),
     }
 }
 
@@ -191,7 +194,12 @@ fn checked(input: &Tensor, weight: &Tensor, space: usize, name: &str) -> Result<
         input.dtype().c_name(),
         weight.dtype().c_name()
     );
-    ensure!(input.dtype().is_floating_point(), not_implemented, "\"slow_conv2d_cpu\" not implemented for '{}'", input.dtype().scalar_name());
+    ensure!(
+        input.dtype().is_floating_point(),
+        not_implemented,
+        "\"slow_conv2d_cpu\" not implemented for '{}'",
+        input.dtype().scalar_name()
+    );
     let unbatched = input.ndim() == space + 1;
     Ok((if unbatched { shape::unsqueeze_at(input, 0)? } else { input.clone() }, unbatched))
 }
@@ -293,7 +301,14 @@ fn pad_behind(input: &Tensor, dim: usize) -> Result<Tensor> {
 }
 
 /// Transposed convolution; `weight` is (in_channels, out_channels / groups, kernel).
-fn transposed(input: &Tensor, weight: &Tensor, bias: Option<&Tensor>, steps: &Steps, output_padding: &[i64], space: usize) -> Result<Tensor> {
+fn transposed(
+    input: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    steps: &Steps,
+    output_padding: &[i64],
+    space: usize,
+) -> Result<Tensor> {
     let (batched, unbatched) = checked(input, weight, space, &format!("conv_transpose{space}d"))?;
     check_steps(steps)?;
     let (w, x) = (weight.shape(), batched.shape());
@@ -336,7 +351,12 @@ fn transposed(input: &Tensor, weight: &Tensor, bias: Option<&Tensor>, steps: &St
 }
 
 fn steps(stride: &[i64], padding: &[i64], dilation: &[i64], groups: i64, space: usize) -> Result<Steps> {
-    Ok(Steps { stride: spread(stride, space, "stride")?, padding: spread(padding, space, "padding")?, dilation: spread(dilation, space, "dilation")?, groups })
+    Ok(Steps {
+        stride: spread(stride, space, "stride")?,
+        padding: spread(padding, space, "padding")?,
+        dilation: spread(dilation, space, "dilation")?,
+        groups,
+    })
 }
 
 crate::ops! {

@@ -65,7 +65,13 @@ fn windows(input: &Tensor, request: &Request<'_>, space: usize, op: &str) -> Res
         kernel[0],
         kernel[space - 1]
     );
-    ensure!(dilation.iter().all(|&d| d > 0), runtime, "dilation should be greater than zero, but got dilationH: {} dilationW: {}", dilation[0], dilation[space - 1]);
+    ensure!(
+        dilation.iter().all(|&d| d > 0),
+        runtime,
+        "dilation should be greater than zero, but got dilationH: {} dilationW: {}",
+        dilation[0],
+        dilation[space - 1]
+    );
     for d in 0..space {
         ensure!(padding[d] >= 0, runtime, "pad must be non-negative, but got pad: {}", padding[d]);
         ensure!(
@@ -84,7 +90,14 @@ fn windows(input: &Tensor, request: &Request<'_>, space: usize, op: &str) -> Res
         let size = if from[d] + 2 * padding[d] < dilation[d] * (kernel[d] - 1) + 1 {
             0
         } else {
-            pooled_size(from[d] as usize, kernel[d] as usize, stride[d] as usize, padding[d] as usize, dilation[d] as usize, request.ceil_mode)
+            pooled_size(
+                from[d] as usize,
+                kernel[d] as usize,
+                stride[d] as usize,
+                padding[d] as usize,
+                dilation[d] as usize,
+                request.ceil_mode,
+            )
         };
         output.push(size as i64);
     }
@@ -146,7 +159,10 @@ fn max_pool_gradient(g: &Tensor, indices: &Tensor, former: &[i64], windows: &Win
         let sizes = windows.sizes.clone();
         record("MaxPool2DWithIndicesBackwardBackward0", &[g], &[&out], [Saved::input(indices)], move |context, gg| {
             let Some(gg) = &gg[0] else { return Ok(smallvec![None]) };
-            let flat_indices = shape::reshape_to(&context.saved(0)?, &[planes, -1].map(|n| if n == -1 { sizes.iter().product::<i64>() / planes.max(1) } else { n }))?;
+            let flat_indices = shape::reshape_to(
+                &context.saved(0)?,
+                &[planes, -1].map(|n| if n == -1 { sizes.iter().product::<i64>() / planes.max(1) } else { n }),
+            )?;
             let flat = shape::reshape_to(gg, &[planes, gg.numel() / planes.max(1)])?;
             Ok(smallvec![Some(shape::reshape_to(&gather::gather_along(&flat, 1, &flat_indices)?, &sizes)?)])
         })?;
@@ -206,10 +222,19 @@ fn adaptive(input: &Tensor, size: &[i64], space: usize) -> Result<Tensor> {
         space + 2,
         input.shape()
     );
-    ensure!(size.iter().all(|&n| n >= 0), runtime, "{name}(): elements of output_size must be greater than or equal to 0 but received {size:?}");
+    ensure!(
+        size.iter().all(|&n| n >= 0),
+        runtime,
+        "{name}(): elements of output_size must be greater than or equal to 0 but received {size:?}"
+    );
     let first = input.ndim() - space;
     let from: Dims = input.shape()[first..].into();
-    ensure!(from.iter().all(|&n| n > 0), runtime, "{name}(): Expected input to have non-zero size for non-batch dimensions, but input has sizes {:?}", input.shape());
+    ensure!(
+        from.iter().all(|&n| n > 0),
+        runtime,
+        "{name}(): Expected input to have non-zero size for non-batch dimensions, but input has sizes {:?}",
+        input.shape()
+    );
     if size.iter().zip(&from).all(|(&to, &from)| to > 0 && from % to == 0) {
         let kernel: Dims = from.iter().zip(size).map(|(from, to)| from / to).collect();
         let request = Request { kernel: &kernel, stride: &[], padding: &[], dilation: &[], ceil_mode: false };

@@ -43,9 +43,7 @@ fn triangle(input: &Tensor, diagonal: i64, upper: bool) -> Result<Tensor> {
     let out = Tensor::new(array);
     if tracks(&[input]) {
         let node = if upper { "TriuBackward0" } else { "TrilBackward0" };
-        record(node, &[input], &[&out], [], move |_, g| {
-            Ok(smallvec![g[0].as_ref().map(|g| triangle(g, diagonal, upper)).transpose()?])
-        })?;
+        record(node, &[input], &[&out], [], move |_, g| Ok(smallvec![g[0].as_ref().map(|g| triangle(g, diagonal, upper)).transpose()?]))?;
     }
     Ok(out)
 }
@@ -55,10 +53,15 @@ fn triangle_indices(rows: i64, columns: i64, offset: i64, upper: bool, dtype: Op
     let dtype = dtype.unwrap_or(DType::Int64);
     ensure!(rows >= 0, runtime, "row must be non-negative, got{rows}");
     ensure!(columns >= 0, runtime, "col must be non-negative, got{columns}");
-    ensure!(matches!(dtype, DType::Int64 | DType::Int32), runtime, "\"{}\" not implemented for '{}'", if upper { "triu_indices" } else { "tril_indices" }, dtype.scalar_name());
+    ensure!(
+        matches!(dtype, DType::Int64 | DType::Int32),
+        runtime,
+        "\"{}\" not implemented for '{}'",
+        if upper { "triu_indices" } else { "tril_indices" },
+        dtype.scalar_name()
+    );
     let inside = |i: i64, j: i64| if upper { j - i >= offset } else { j - i <= offset };
-    let places: Vec<(i64, i64)> =
-        (0..rows).flat_map(|i| (0..columns).map(move |j| (i, j))).filter(|&(i, j)| inside(i, j)).collect();
+    let places: Vec<(i64, i64)> = (0..rows).flat_map(|i| (0..columns).map(move |j| (i, j))).filter(|&(i, j)| inside(i, j)).collect();
     let n = places.len();
     let wide = Array::empty(&[2, n as i64], DType::Int64, crate::Device::CPU)?;
     // SAFETY: the fresh array holds 2 n int64 elements, contiguous.

@@ -1,0 +1,157 @@
+//! Python functions hung on tensors and nodes.
+use crate::call::results::Wrapped;
+use crate::error::{OrRaise, to_core};
+use crate::tensor::object::tensor_of;
+use crate::tensor::reference::{Handle, to_python};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use rustorch_base::Result;
+use rustorch_core::autograd::Node;
+use rustorch_core::autograd::hooks::{self, Hook, Hooks, NodeHook, NodeHooks};
+use rustorch_core::tensor::Tensor;
+use std::sync::{Arc, Mutex};
+
+/// Where a hook can be taken away again.
+enum Place {
+    Tensor(Arc<Hooks>),
+    Before(Arc<Node>),
+    After(Arc<Node>),
+    Taken,
+}
+
+/// What registering a hook returns: `remove()` takes the hook away, as leaving a `with` block does.
+#[pyclass(frozen, weakref, module = "rustorch.utils.hooks")]
+pub struct RemovableHandle {
+    place: Mutex<Place>,
+    #[pyo3(get)]
+    id: u64,
+    /// The tensor whose `_backward_hooks` hold the function.
+    owner: Option<rustorch_core::tensor::WeakTensor>,
+}
+impl RemovableHandle {
+    fn new(place: Place, id: u64) -> RemovableHandle {
+        RemovableHandle { place: Mutex::new(place), id, owner: None }
+    }
+}
+#[pymethods]
+impl RemovableHandle {
+    /// Takes the hook away; once is enough.
+    fn remove(&self, py: Python<'_>) -> PyResult<()> {
+        let place = std::mem::replace(&mut *self.place.lock().unwrap_or_else(std::sync::PoisonError::into_inner), Place::Taken);
+        match place {
+            Place::Tensor(hooks) => hooks.remove(self.id),
+            Place::Before(node) => NodeHooks::remove(&node.hooks_or_new().before, self.id),
+            Place::After(node) => NodeHooks::remove(&node.hooks_or_new().after, self.id),
+            Place::Taken => {}
+        }
+        if let Some(tensor) = self.owner.as_ref().and_then(rustorch_core::tensor::WeakTensor::upgrade) {
+            let held = functions(&to_python(py, tensor)?)?;
+            if let Some(held) = held
+                && held.contains(self.id)?
+            {
+                held.del_item(self.id)?;
+            }
+        }
+        Ok(())
+    }
+    fn __enter__(slf: Py<RemovableHandle>) -> Py<RemovableHandle> {
+        slf
+    }
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
+        self.remove(py)
+    }
+}
+
+/// The functions that hang on a leaf, by number: kept in its `__dict__`, where the collector sees them.
+fn functions<'py>(tensor: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyDict>>> {
+    let held = tensor.getattr("__dict__")?.cast_into::<PyDict>()?.get_item("_backward_hooks")?;
+    Ok(held.and_then(|held| held.cast_into::<PyDict>().ok()))
+}
+
+/// Calls a hook with a gradient: another tensor, or None for the same.
+fn call(py: Python<'_>, hook: &Bound<'_, PyAny>, gradient: &Tensor) -> PyResult<Option<Tensor>> {
+    let answer = hook.call1((Wrapped(gradient.clone()).into_pyobject(py)?,))?;
+    if answer.is_none() {
+        return Ok(None);
+    }
+    match answer.extract::<Handle>() {
+        Ok(other) => Ok(Some(other.0)),
+        Err(_) => Err(PyRuntimeError::new_err(format!(
+            "hook '{}' has returned an incorrect value: expected Variable, got {}",
+            hook.getattr("__name__").map_or_else(|_| "?".into(), |name| name.to_string()),
+            answer.get_type().name()?
+        ))),
+    }
+}
+
+/// `tensor.register_hook(hook)`. The function of a leaf is kept where the collector sees it, and the core is told its
+/// number alone: a leaf and a hook that refers to it may otherwise keep each other for ever.
+pub fn register<'py>(slf: &Bound<'py, PyAny>, hook: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let py = slf.py();
+    // SAFETY: a method's `self`.
+    let tensor = unsafe { tensor_of(slf.as_ptr()) };
+    if !tensor.is_leaf() {
+        let held = hook.clone().unbind();
+        let (hooks, id) = hooks::register(tensor, direct(held)).or_raise()?;
+        return Ok(Bound::new(py, RemovableHandle::new(Place::Tensor(hooks), id))?.into_any());
+    }
+    let weak = tensor.downgrade();
+    let owner = weak.clone();
+    let number = Arc::new(std::sync::OnceLock::new());
+    let known = number.clone();
+    let by_number: Hook = Arc::new(move |gradient: &Tensor| -> Result<Option<Tensor>> {
+        let (Some(tensor), Some(&id)) = (weak.upgrade(), known.get()) else { return Ok(None) };
+        Python::attach(|py| {
+            let found = functions(&to_python(py, tensor)?)?.map(|held| held.get_item::<u64>(id)).transpose()?.flatten();
+            found.map_or(Ok(None), |hook| call(py, &hook, gradient))
+        })
+        .map_err(to_core)
+    });
+    let (hooks, id) = hooks::register(tensor, by_number).or_raise()?;
+    let _ = number.set(id);
+    let held = match functions(slf)? {
+        Some(held) => held,
+        None => {
+            let held = PyDict::new(py);
+            slf.setattr("_backward_hooks", &held)?;
+            held
+        }
+    };
+    held.set_item(id, hook)?;
+    let handle = RemovableHandle { owner: Some(owner), ..RemovableHandle::new(Place::Tensor(hooks), id) };
+    Ok(Bound::new(py, handle)?.into_any())
+}
+
+/// A hook that holds its function itself.
+fn direct(held: Py<PyAny>) -> Hook {
+    Arc::new(move |gradient: &Tensor| Python::attach(|py| call(py, held.bind(py), gradient)).map_err(to_core))
+}
+
+/// Gradients as a tuple, and a tuple (or one tensor) as gradients.
+fn to_tuple<'py>(py: Python<'py>, gradients: &[Option<Tensor>]) -> PyResult<Bound<'py, PyTuple>> {
+    PyTuple::new(py, gradients.iter().cloned().map(|gradient| gradient.map(Wrapped)))
+}
+fn from_answer(answer: &Bound<'_, PyAny>) -> PyResult<Option<Vec<Option<Tensor>>>> {
+    if answer.is_none() {
+        return Ok(None);
+    }
+    if let Ok(single) = answer.extract::<Handle>() {
+        return Ok(Some(vec![Some(single.0)]));
+    }
+    let list: Vec<Option<Handle>> = answer.extract()?;
+    Ok(Some(list.into_iter().map(|gradient| gradient.map(|gradient| gradient.0)).collect()))
+}
+
+pub fn after(node: &Arc<Node>, hook: Py<PyAny>) -> RemovableHandle {
+    let run: NodeHook = Arc::new(move |inputs, outputs| {
+        Python::attach(|py| from_answer(&hook.bind(py).call1((to_tuple(py, inputs)?, to_tuple(py, outputs)?))?)).map_err(to_core)
+    });
+    RemovableHandle::new(Place::After(node.clone()), NodeHooks::add(&node.hooks_or_new().after, run))
+}
+pub fn before(node: &Arc<Node>, hook: Py<PyAny>) -> RemovableHandle {
+    let run: NodeHook =
+        Arc::new(move |outputs, _| Python::attach(|py| from_answer(&hook.bind(py).call1((to_tuple(py, outputs)?,))?)).map_err(to_core));
+    RemovableHandle::new(Place::Before(node.clone()), NodeHooks::add(&node.hooks_or_new().before, run))
+}

@@ -1,0 +1,82 @@
+//! Doc strings and the stub file, from the rows of the table.
+use super::entry::{Entry, Form, Op, table};
+use crate::tensor::spec;
+use pyo3::prelude::*;
+use rustorch_core::op::Def;
+use rustorch_core::schema::{Schema, Style, compile};
+
+/// `name(sig)\n--\n\n` at the head of a doc string is what `inspect.signature` reads; it knows one signature for a
+/// callable, so an overloaded op lists its forms in the text instead.
+pub fn doc(entry: &Entry) -> String {
+    let signature = |def: &'static Def| match compile(entry.text(def)) {
+        Ok(schema) => schema.write(Style::Text, entry.bound(), entry.form == Form::Function),
+        Err(fault) => format!("({fault})"),
+    };
+    let text: String = entry.rows.iter().map(|def| def.doc).collect();
+    let shown: Vec<&&Def> = entry.rows.iter().filter(|def| !def.schema.ends_with("|deprecated")).collect();
+    match &shown[..] {
+        [def] => format!("{}{}\n--\n\n{text}", entry.name(), signature(def)),
+        many => {
+            let forms =
+                many.iter().map(|def| format!("{}{}\n", entry.name(), signature(def).replace("($self, ", "(").replace("$self", "")));
+            forms.collect::<String>() + "\n" + &text
+        }
+    }
+}
+
+/// The Python type of what a row returns.
+fn result_type(schema: &Schema) -> String {
+    if !schema.results.is_empty() {
+        return format!("return_types.{}", schema.name);
+    }
+    match schema.result_type {
+        "Tensor" => "Tensor".into(),
+        "Tensor[]" => "tuple[Tensor, ...]".into(),
+        "bool" => "_bool".into(),
+        "int" | "SymInt" => "_int".into(),
+        "float" => "_float".into(),
+        "Scalar" | "Number" => "Number".into(),
+        "int[]" | "SymInt[]" => "tuple[_int, ...]".into(),
+        "ScalarType" | "dtype" => "dtype".into(),
+        "str" => "str".into(),
+        "()" => "None".into(),
+        tuple if tuple.starts_with('(') => format!("tuple[{}]", vec!["Tensor"; tuple.split(',').count()].join(", ")),
+        _ => "Any".into(),
+    }
+}
+
+/// The lines of one callable: one `def` a row.
+fn write_callable(op: &'static Op, form: Form, indent: &str, text: &mut String) {
+    let Some(entry) = Entry::new(op, form) else { return };
+    let rows: Vec<Schema> = entry.rows.iter().filter_map(|def| compile(entry.text(def)).ok()).filter(|schema| !schema.hidden).collect();
+    for schema in &rows {
+        if rows.len() > 1 {
+            text.push_str(&format!("{indent}@overload\n"));
+        }
+        let signature = schema.write(Style::Stub, entry.bound(), form == Form::Function);
+        let result = if form == Form::Inplace { "Self".into() } else { result_type(schema) };
+        text.push_str(&format!("{indent}def {}{signature} -> {result}: ...\n", entry.name()));
+    }
+}
+
+/// The part of the stub file that the table gives: module functions, `_nn`'s, methods.
+#[pyfunction]
+#[pyo3(name = "_stub")]
+pub fn stub() -> String {
+    let mut text = String::from(include_str!("stub_head.pyi"));
+    text.push_str("\nclass Tensor:\n");
+    text.push_str(&spec::stub("    "));
+    for op in table() {
+        write_callable(op, Form::Method, "    ", &mut text);
+        write_callable(op, Form::Inplace, "    ", &mut text);
+    }
+    text.push('\n');
+    for op in table() {
+        write_callable(op, Form::Function, "", &mut text);
+    }
+    text.push_str("\nclass _nn:\n");
+    for op in table() {
+        write_callable(op, Form::Nn, "    ", &mut text);
+    }
+    text
+}

@@ -1,0 +1,7 @@
+//! The small classes around Tensor.
+pub mod device;
+pub mod dtype;
+pub mod generator;
+pub mod layout;
+pub mod limits;
+pub mod size;
