@@ -12,6 +12,7 @@ pub mod index;
 pub mod join;
 pub mod loss;
 pub mod matmul;
+pub mod optim;
 pub mod pointwise;
 pub mod pool;
 pub mod promote;

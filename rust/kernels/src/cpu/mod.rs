@@ -10,6 +10,7 @@ pub mod gemm;
 pub mod loss;
 pub mod matmul;
 pub mod nest;
+pub mod optim;
 pub mod pack;
 pub mod pool;
 pub mod reduce;
