@@ -169,7 +169,8 @@ def sigmoid(input: Tensor) -> Tensor:
 @prefer_native
 def logsigmoid(input: Tensor) -> Tensor:
     """``log(sigmoid(x))``, without overflow."""
-    return input.clamp(max=0) - rustorch.log1p(rustorch.exp(-input.abs()))
+    # Beyond 40 the softplus is its argument to the last bit of float64, well before its exponential overflows.
+    return -_softplus(-input, 1, 40)
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
