@@ -30,10 +30,16 @@ CASES = {
     "binary_cross_entropy": (lambda p, t: F.binary_cross_entropy(p.sigmoid(), t.sigmoid()), 0.837689),
     "kl_div": (lambda p, t: F.kl_div(F.log_softmax(p, 1), F.softmax(t, 1), reduction="batchmean"), 0.923373),
     "poisson_nll_loss": (lambda p, t: F.poisson_nll_loss(p, t.abs()), 1.821023),
-    "margin_ranking_loss": (lambda p, t: F.margin_ranking_loss(p[0], p[1], torch.tensor([1.0, -1.0, 1.0]), margin=0.1), 0.466667),
+    "margin_ranking_loss": (
+        lambda p, t: F.margin_ranking_loss(p[0], p[1], torch.tensor([1.0, -1.0, 1.0]), margin=0.1),
+        0.466667,
+    ),
     "cosine_embedding_loss": (lambda p, t: F.cosine_embedding_loss(p, t, torch.tensor([1.0, -1.0])), 0.697693),
     "multi_margin_loss": (lambda p, t: F.multi_margin_loss(p, torch.tensor([2, 0])), 0.116667),
-    "multilabel_margin_loss": (lambda p, t: F.multilabel_margin_loss(p, torch.tensor([[1, 2, -1], [0, -1, 1]])), 0.483333),
+    "multilabel_margin_loss": (
+        lambda p, t: F.multilabel_margin_loss(p, torch.tensor([[1, 2, -1], [0, -1, 1]])),
+        0.483333,
+    ),
     "multilabel_soft_margin_loss": (lambda p, t: F.multilabel_soft_margin_loss(p, signs().clamp(min=0)), 1.040739),
     "triplet_margin_loss": (lambda p, t: F.triplet_margin_loss(p, t, t.flip(0)), 2.245774),
     "gaussian_nll_loss": (lambda p, t: F.gaussian_nll_loss(p, t, p.abs() + 0.1), 1.172941),
@@ -59,7 +65,9 @@ def test_reductions():
     assert F.mse_loss(p, t, reduction="sum").item() == pytest.approx(each.sum().item(), rel=1e-6)
     with pytest.raises(ValueError, match="most is not a valid value for reduction"):
         F.mse_loss(p, t, reduction="most")
-    with pytest.warns(UserWarning, match="size_average and reduce args will be deprecated, please use reduction='sum' instead."):
+    with pytest.warns(
+        UserWarning, match="size_average and reduce args will be deprecated, please use reduction='sum' instead."
+    ):
         assert nn.MSELoss(size_average=False).reduction == "sum"
 
 

@@ -45,11 +45,13 @@ def test_assignment_moves_a_name_between_registers():
     [
         (TypeError, r"cannot assign 'torch.FloatTensor' as parameter 'weight' \(torch.nn.Parameter or None expected\)",
          lambda: setattr(nn.Linear(1, 1), "weight", torch.zeros(1))),
-        (TypeError, r"cannot assign 'int' as child module 'out' \(torch.nn.Module or None expected\)", lambda: setattr(Net(), "out", 3)),
+        (TypeError, r"cannot assign 'int' as child module 'out' \(torch.nn.Module or None expected\)", lambda:
+        setattr(Net(), "out", 3)),
         (TypeError, r"cannot assign 'int' as buffer 'scale' \(torch.nn.Buffer, torch.Tensor or None expected\)",
          lambda: setattr(Net(), "scale", 3)),
         (KeyError, "attribute 'hidden' already exists", lambda: Net().register_buffer("hidden", torch.zeros(1))),
-        (KeyError, r'parameter name can.*t contain "."', lambda: Net().register_parameter("a.b", nn.Parameter(torch.zeros(1)))),
+        (KeyError, r'parameter name can.*t contain "."', lambda: Net().register_parameter("a.b",
+        nn.Parameter(torch.zeros(1)))),
         (KeyError, 'buffer name can.*t be empty string ""', lambda: Net().register_buffer("", torch.zeros(1))),
         (TypeError, "int is not a Module subclass", lambda: Net().add_module("x", 3)),
         (TypeError, "buffer name should be a string. Got int", lambda: Net().register_buffer(3, torch.zeros(1))),
@@ -59,7 +61,8 @@ def test_assignment_moves_a_name_between_registers():
         (TypeError, "nn.Module.to only accepts floating point or complex dtypes, but got desired dtype=torch.int64",
          lambda: Net().to(torch.int64)),
         (NotImplementedError, r'Module \[Module\] is missing the required "forward" function', lambda: nn.Module()(1)),
-        (TypeError, r"Net.__init__\(\) takes 1 positional argument but 2 were given", lambda: Net.__init__(Net(), 3) or nn.Module.__init__(Net(), 3)),
+        (TypeError, r"Net.__init__\(\) takes 1 positional argument but 2 were given", lambda: Net.__init__(Net(), 3)
+        or nn.Module.__init__(Net(), 3)),
     ],
 )  # fmt: skip
 def test_refusals(error, message, act):

@@ -16,7 +16,8 @@ def test_names_metadata_and_sharing():
     net = small_net()
     state = net.state_dict()
     assert list(state) == [
-        "fc.weight", "fc.bias", "norm.weight", "norm.bias", "norm.running_mean", "norm.running_var", "norm.num_batches_tracked",
+        "fc.weight", "fc.bias", "norm.weight", "norm.bias", "norm.running_mean", "norm.running_var",
+        "norm.num_batches_tracked",
     ]  # fmt: skip
     assert state._metadata == {"": {"version": 1}, "fc": {"version": 1}, "norm": {"version": 2}}
     assert not state["fc.weight"].requires_grad

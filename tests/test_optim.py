@@ -37,7 +37,9 @@ def parameter(dtype=torch.float32):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-@pytest.mark.parametrize(("name", "settings", "expected"), STEPS, ids=[f"{name}-{i}" for i, (name, _, _) in enumerate(STEPS)])
+@pytest.mark.parametrize(
+    ("name", "settings", "expected"), STEPS, ids=[f"{name}-{i}" for i, (name, _, _) in enumerate(STEPS)]
+)
 def test_six_steps(name, settings, expected, dtype):
     p, other = parameter(dtype), parameter(dtype)
     take_steps(getattr(torch.optim, name)([p, other], **settings), [p, other])
@@ -45,7 +47,9 @@ def test_six_steps(name, settings, expected, dtype):
     assert torch.equal(p, other)
 
 
-@pytest.mark.parametrize(("name", "settings", "expected"), STEPS[:5], ids=[f"{name}-{i}" for i, (name, _, _) in enumerate(STEPS[:5])])
+@pytest.mark.parametrize(
+    ("name", "settings", "expected"), STEPS[:5], ids=[f"{name}-{i}" for i, (name, _, _) in enumerate(STEPS[:5])]
+)
 def test_parameters_with_gaps_in_memory_step_alike(name, settings, expected):
     p = nn.Parameter(torch.tensor([[1.0, 0.0], [-2.0, 0.0], [3.0, 0.0]])[:, 0])
     assert not p.is_contiguous()
@@ -176,7 +180,8 @@ def test_hooks_around_a_step():
 def test_printing():
     text = repr(torch.optim.SGD([parameter()], lr=0.1))
     assert text == (
-        "SGD (\nParameter Group 0\n    dampening: 0\n    differentiable: False\n    foreach: None\n    fused: None\n    lr: 0.1\n"
+        "SGD (\nParameter Group 0\n    dampening: 0\n    differentiable: False\n    foreach: None\n    fused: None\n "
+        "   lr: 0.1\n"
         "    maximize: False\n    momentum: 0\n    nesterov: False\n    weight_decay: 0\n)"
     )
 
@@ -185,15 +190,19 @@ def test_printing():
     ("error", "message", "act"),
     [
         (ValueError, "optimizer got an empty parameter list", lambda: torch.optim.SGD([])),
-        (TypeError, "should be an iterable of Tensors or dicts, but got torch.FloatTensor", lambda: torch.optim.SGD(torch.ones(1))),
+        (TypeError, "should be an iterable of Tensors or dicts, but got torch.FloatTensor", lambda:
+        torch.optim.SGD(torch.ones(1))),
         (TypeError, "optimizer can only optimize Tensors, but one of the params is int", lambda: torch.optim.SGD([3])),
         (ValueError, "can't optimize a non-leaf Tensor", lambda: torch.optim.SGD([parameter() * 2])),
         (ValueError, "Invalid learning rate: -1", lambda: torch.optim.Adam([parameter()], lr=-1)),
-        (ValueError, "Invalid beta parameter at index 1: 1.0", lambda: torch.optim.Adam([parameter()], betas=(0.9, 1.0))),
+        (ValueError, "Invalid beta parameter at index 1: 1.0", lambda: torch.optim.Adam([parameter()], betas=(0.9,
+        1.0))),
         (ValueError, "Invalid momentum value: -1", lambda: torch.optim.SGD([parameter()], momentum=-1)),
-        (ValueError, "Nesterov momentum requires a momentum and zero dampening", lambda: torch.optim.SGD([parameter()], nesterov=True)),
+        (ValueError, "Nesterov momentum requires a momentum and zero dampening", lambda:
+        torch.optim.SGD([parameter()], nesterov=True)),
         (ValueError, "some parameters appear in more than one parameter group", lambda: _shared_parameter()),
-        (TypeError, "optimizer parameters need to be organized in ordered collections", lambda: torch.optim.SGD([{"params": {parameter()}}])),
+        (TypeError, "optimizer parameters need to be organized in ordered collections", lambda:
+        torch.optim.SGD([{"params": {parameter()}}])),
         (NotImplementedError, "differentiable=True is not implemented", lambda: _differentiable_step()),
     ],
 )  # fmt: skip

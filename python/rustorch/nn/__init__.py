@@ -1,7 +1,7 @@
 """`torch.nn`: modules, parameters, layers, losses, and the functions behind them."""
 
 from rustorch.nn import functional, init, modules, utils
-from rustorch.nn.modules import *  # noqa: F403
+from rustorch.nn.modules import *
 from rustorch.nn.modules import __all__ as _layers
 from rustorch.nn.parallel import DataParallel
 from rustorch.nn.parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter

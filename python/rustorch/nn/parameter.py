@@ -23,8 +23,8 @@ class _ParameterMeta(type(Tensor)):  # type: ignore[misc]
 class Parameter(Tensor, metaclass=_ParameterMeta):
     """A tensor that a module takes among its parameters when it is assigned as an attribute.
 
-    ``data`` (any shape; an empty tensor when left out) is shared, not copied; the parameter is a leaf that asks for gradients unless
-    ``requires_grad=False``.
+    ``data`` (any shape; an empty tensor when left out) is shared, not copied; the parameter is a leaf that asks for
+    gradients unless ``requires_grad=False``.
 
     >>> import rustorch as torch
     >>> torch.nn.Parameter(torch.zeros(2))
@@ -41,9 +41,10 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
         marked = data.detach().requires_grad_(requires_grad)
         if type(marked) is not type(data):
             raise RuntimeError(
-                f"Creating a Parameter from an instance of type {type(data).__name__} requires that detach() returns an "
-                f"instance of the same type, but return type {type(marked).__name__} was found instead. To use the type as "
-                "a Parameter, please correct the detach() semantics defined by its __torch_dispatch__() implementation."
+                f"Creating a Parameter from an instance of type {type(data).__name__} requires that detach() returns "
+                f"an instance of the same type, but return type {type(marked).__name__} was found instead. To use the "
+                "type as a Parameter, please correct the detach() semantics defined by its __torch_dispatch__() "
+                "implementation."
             )
         marked._is_param = True
         return marked
@@ -85,15 +86,15 @@ class _UninitializedMixin:
     @property
     def shape(self) -> NoReturn:
         raise RuntimeError(
-            "Can't access the shape of an uninitialized parameter or buffer. This error usually happens in `load_state_dict` "
-            "when trying to load an uninitialized parameter into an initialized one. Call `forward` to initialize the "
-            "parameters before accessing their attributes."
+            "Can't access the shape of an uninitialized parameter or buffer. This error usually happens in "
+            "`load_state_dict` when trying to load an uninitialized parameter into an initialized one. Call `forward` "
+            "to initialize the parameters before accessing their attributes."
         )
 
     def share_memory_(self) -> NoReturn:
         raise RuntimeError(
-            "Can't share memory on an uninitialized parameter or buffer. Call `forward` to initialize the parameters before "
-            "calling `module.share_memory()`."
+            "Can't share memory on an uninitialized parameter or buffer. Call `forward` to initialize the parameters "
+            "before calling `module.share_memory()`."
         )
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:
@@ -109,7 +110,8 @@ def is_lazy(parameter: object) -> bool:
 
 
 class UninitializedParameter(_UninitializedMixin, Parameter):
-    """A `Parameter` without a shape, as lazy layers hold before their first call; ``materialize(shape)`` gives it one."""
+    """A `Parameter` without a shape, as lazy layers hold before their first call; ``materialize(shape)`` gives it
+    one."""
 
     cls_to_become = Parameter
 
@@ -162,7 +164,9 @@ class UninitializedBuffer(_UninitializedMixin, Tensor):
 
     cls_to_become = Tensor
 
-    def __new__(cls, requires_grad: bool = False, device: Any = None, dtype: Any = None, persistent: bool = True) -> UninitializedBuffer:
+    def __new__(
+        cls, requires_grad: bool = False, device: Any = None, dtype: Any = None, persistent: bool = True
+    ) -> UninitializedBuffer:
         made = Tensor._make_subclass(cls, rustorch.empty(0, device=device, dtype=dtype), requires_grad)
         made.persistent = persistent
         made._is_buffer = True

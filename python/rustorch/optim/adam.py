@@ -27,7 +27,8 @@ class Adam(PerParameter):
     """Steps along the mean of the gradients over the root of the mean of their squares, both decaying by ``betas``.
 
     ``amsgrad`` divides by the largest mean of squares so far; ``weight_decay * p`` is added to the gradient, or with
-    ``decoupled_weight_decay`` taken from the parameter. State: ``step``, ``exp_avg``, ``exp_avg_sq`` (``max_exp_avg_sq``).
+    ``decoupled_weight_decay`` taken from the parameter. State: ``step``, ``exp_avg``, ``exp_avg_sq``
+    (``max_exp_avg_sq``).
 
     >>> import rustorch as torch
     >>> p = torch.nn.Parameter(torch.ones(1))
@@ -89,7 +90,8 @@ class Adam(PerParameter):
         loss = None if closure is None else loss_of(closure)
         for group in self.param_groups:
             beta1, beta2 = group["betas"]
-            # The native step refuses, before it changes anything, what it is not made for: new state, other dtypes and layouts.
+            # The native step refuses, before it changes anything, what it is not made for: new state, other dtypes
+            # and layouts.
             if (
                 _native_step is None
                 or group["differentiable"]

@@ -13,7 +13,8 @@ __all__ = ["ASGD"]
 
 
 class ASGD(PerParameter):
-    """Gradient descent with a decaying rate, whose state ``ax`` is the average of the parameters from step ``t0`` on."""
+    """Gradient descent with a decaying rate, whose state ``ax`` is the average of the parameters from step ``t0``
+    on."""
 
     def __init__(
         self,

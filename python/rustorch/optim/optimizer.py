@@ -82,8 +82,8 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
 class Optimizer(OptimizerState):
     """Holds parameters in groups, each a dictionary of settings, and the ``state`` that steps keep for each parameter.
 
-    ``params``: tensors, pairs of name and tensor, or dictionaries with ``"params"`` and settings of their own; ``defaults`` are the
-    settings of groups that do not give them.
+    ``params``: tensors, pairs of name and tensor, or dictionaries with ``"params"`` and settings of their own;
+    ``defaults`` are the settings of groups that do not give them.
     """
 
     state: defaultdict[Any, Any]
@@ -101,7 +101,8 @@ class Optimizer(OptimizerState):
         self._make_hook_registers()
         if isinstance(params, Tensor):
             raise TypeError(
-                "params argument given to the optimizer should be an iterable of Tensors or dicts, but got " + typename(params)
+                "params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
+                + typename(params)
             )
         self.state = defaultdict(dict)
         self.param_groups = []
@@ -146,7 +147,8 @@ class Optimizer(OptimizerState):
             _zero_grad(group["params"], set_to_none)
 
     def step(self, closure: Closure | None = None) -> Any:
-        """Change the parameters once; every optimizer defines it. ``closure`` computes the loss again and returns it."""
+        """Change the parameters once; every optimizer defines it. ``closure`` computes the loss again and returns
+        it."""
         raise NotImplementedError(f"{type(self).__name__}.step is not implemented")
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
@@ -173,8 +175,8 @@ class Optimizer(OptimizerState):
         own = set(new["params"])
         if len(own) != len(new["params"]):
             warnings.warn(
-                "optimizer contains a parameter group with duplicate parameters; in future, this will cause an error; see "
-                "github.com/pytorch/pytorch/issues/40967 for more information",
+                "optimizer contains a parameter group with duplicate parameters; in future, this will cause an "
+                "error; see github.com/pytorch/pytorch/issues/40967 for more information",
                 stacklevel=4,
             )
         known: set[Tensor] = set()
@@ -183,8 +185,8 @@ class Optimizer(OptimizerState):
             if ("param_names" in new) != ("param_names" in group):
                 which = "with names" if "param_names" in new else "without names"
                 raise ValueError(
-                    "all optimizer param groups should be with/without names. cannot add param group "
-                    f"{which} to the optimizer"
+                    f"all optimizer param groups should be with/without names. cannot add param group {which} to the "
+                    "optimizer"
                 )
         if not known.isdisjoint(own):
             raise ValueError("some parameters appear in more than one parameter group")
@@ -196,8 +198,8 @@ def _listed(params: Any) -> tuple[list[Any], list[str]]:
         return [params], []
     if isinstance(params, set):
         raise TypeError(
-            "optimizer parameters need to be organized in ordered collections, but the ordering of tensors in sets will change "
-            "between runs. Please use a list instead."
+            "optimizer parameters need to be organized in ordered collections, but the ordering of tensors in sets "
+            "will change between runs. Please use a list instead."
         )
     given = list(params)
     names = [param[0] for param in given if isinstance(param, tuple)]

@@ -12,7 +12,8 @@ __all__ = ["PerParameter"]
 
 
 class PerParameter(Optimizer):
-    """A step is a walk over the parameters that have gradients: `_start` fills the state of new ones, `_update` changes one."""
+    """A step is a walk over the parameters that have gradients: `_start` fills the state of new ones, `_update` changes
+    one."""
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -77,7 +78,7 @@ def zeros_of(param: Tensor) -> Tensor:
 
 def check_not_negative(words: str, value: Any) -> None:
     """Refuse a negative (or NaN) setting; ``words`` is how the message begins."""
-    if not 0.0 <= value:
+    if not value >= 0.0:
         raise ValueError(f"{words}: {value}")
 
 

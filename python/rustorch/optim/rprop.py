@@ -13,7 +13,8 @@ __all__ = ["Rprop"]
 
 
 class Rprop(PerParameter):
-    """Each element has a step size of its own, which grows while its gradient keeps its sign and shrinks when it turns."""
+    """Each element has a step size of its own, which grows while its gradient keeps its sign and shrinks when it
+    turns."""
 
     def __init__(
         self,

@@ -90,7 +90,9 @@ class OptimizerState:
         if len(groups) != len(saved):
             raise ValueError("loaded state dict has a different number of parameter groups")
         if any(len(group["params"]) != len(other["params"]) for group, other in zip(groups, saved, strict=True)):
-            raise ValueError("loaded state dict contains a parameter group that doesn't match the size of optimizer's group")
+            raise ValueError(
+                "loaded state dict contains a parameter group that doesn't match the size of optimizer's group"
+            )
         numbers = chain.from_iterable(group["params"] for group in saved)
         params = dict(zip(numbers, chain.from_iterable(group["params"] for group in groups), strict=True))
         capturable = {

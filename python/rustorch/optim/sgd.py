@@ -72,7 +72,8 @@ class SGD(PerParameter):
         """Change every parameter that has a gradient; returns what ``closure`` returned."""
         loss = None if closure is None else loss_of(closure)
         for group in self.param_groups:
-            # The native step refuses, before it changes anything, what it is not made for: new state, other dtypes and layouts.
+            # The native step refuses, before it changes anything, what it is not made for: new state, other dtypes
+            # and layouts.
             if (
                 _native_step is None
                 or group["differentiable"]

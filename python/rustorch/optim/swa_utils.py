@@ -41,8 +41,8 @@ def get_swa_avg_fn() -> Average:
 class AveragedModel(Module):
     """A copy of ``model`` whose parameters become averages: call ``update_parameters(model)`` after each step.
 
-    ``avg_fn(averaged, current, count)`` or ``multi_avg_fn(averaged_list, current_list, count)`` replaces the plain average;
-    ``use_buffers`` averages the buffers too, which else are copied.
+    ``avg_fn(averaged, current, count)`` or ``multi_avg_fn(averaged_list, current_list, count)`` replaces the plain
+    average; ``use_buffers`` averages the buffers too, which else are copied.
     """
 
     n_averaged: Tensor

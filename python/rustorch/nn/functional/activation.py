@@ -97,9 +97,13 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
     """``x`` held between ``min_val`` and ``max_val``; outside, and at the bounds, the gradient is zero."""
     if min_val > max_val:
         raise ValueError("min_val cannot be greater than max_val")
-    if not (input.is_floating_point() or input.is_complex()) and (not float(min_val).is_integer() or not float(max_val).is_integer()):
+    if not (input.is_floating_point() or input.is_complex()) and (
+        not float(min_val).is_integer() or not float(max_val).is_integer()
+    ):
         raise RuntimeError("hardtanh: integer input needs integer bounds")
-    result = rustorch.where((input <= min_val), min_val, rustorch.where(input >= max_val, max_val, input)).to(input.dtype)
+    result = rustorch.where((input <= min_val), min_val, rustorch.where(input >= max_val, max_val, input)).to(
+        input.dtype
+    )
     return rewrite(input, result) if inplace else result
 
 
@@ -189,7 +193,9 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     if input.dim() == 0:
         raise RuntimeError("glu does not support scalars because halving size must be even")
     if not -input.dim() <= dim < input.dim():
-        raise IndexError(f"Dimension out of range (expected to be in range of [{-input.dim()}, {input.dim() - 1}], but got {dim})")
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-input.dim()}, {input.dim() - 1}], but got {dim})"
+        )
     size = input.size(dim)
     if size % 2:
         raise RuntimeError(f"Halving dimension must be even, but dimension {dim % input.dim()} is size {size}")
@@ -198,7 +204,8 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
 
 @prefer_native
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
-    """``x`` where it is positive, ``weight * x`` elsewhere; ``weight`` has one element or one for each channel (dimension 1)."""
+    """``x`` where it is positive, ``weight * x`` elsewhere; ``weight`` has one element or one for each channel
+    (dimension 1)."""
     if input.dtype != weight.dtype:
         raise RuntimeError(f"prelu: Type promoting not supported. Got {_spelled(input)} and {_spelled(weight)}")
     if weight.numel() != 1:
@@ -207,8 +214,8 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
         channels = input.size(1) if input.dim() > 1 else 1
         if channels != weight.numel():
             raise RuntimeError(
-                f"Mismatch of parameter numbers and input channel size. Found parameter numbers = {weight.numel()} and channel "
-                f"size = {channels}."
+                f"Mismatch of parameter numbers and input channel size. Found parameter numbers = {weight.numel()} "
+                f"and channel size = {channels}."
             )
     if weight.dim() > 1:
         raise RuntimeError(f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.dim()}")
@@ -223,8 +230,11 @@ def _spelled(tensor: Tensor) -> str:
     return str(tensor.dtype).partition(".")[2]
 
 
-def rrelu(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False) -> Tensor:
-    """`leaky_relu` with a slope drawn for each element from ``[lower, upper]`` in training, their mean in evaluation."""
+def rrelu(
+    input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False
+) -> Tensor:
+    """`leaky_relu` with a slope drawn for each element from ``[lower, upper]`` in training, their mean in
+    evaluation."""
     if lower > upper:
         raise RuntimeError(f"Lower bound should be less than or equal to the upper bound, but got {lower} and {upper}")
     if not training:
@@ -278,7 +288,8 @@ def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dty
 
 
 def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
-    """A differentiable sample from the categorical distribution of ``logits``; ``hard`` gives one-hot values, soft gradients."""
+    """A differentiable sample from the categorical distribution of ``logits``; ``hard`` gives one-hot values, soft
+    gradients."""
     if eps != 1e-10:
         warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)
     noise = -rustorch.empty_like(logits, memory_format=rustorch.legacy_contiguous_format).exponential_().log()
@@ -288,4 +299,3 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: floa
     index = soft.max(dim, keepdim=True)[1]
     one_hot = rustorch.zeros_like(logits, memory_format=rustorch.legacy_contiguous_format).scatter_(dim, index, 1.0)
     return one_hot - soft.detach() + soft
-

@@ -24,8 +24,8 @@ def scaled_dot_product_attention(
 ) -> Tensor:
     """``softmax(Q K^T * scale + mask) V``.
 
-    Shapes: ``query`` (*, L, E), ``key`` (*, S, E), ``value`` (*, S, Ev), result (*, L, Ev). A bool mask keeps where it is True, a
-    float mask is added. ``enable_gqa`` lets several heads of the query share one of key and value.
+    Shapes: ``query`` (*, L, E), ``key`` (*, S, E), ``value`` (*, S, Ev), result (*, L, Ev). A bool mask keeps where it
+    is True, a float mask is added. ``enable_gqa`` lets several heads of the query share one of key and value.
     """
     if is_causal and attn_mask is not None:
         raise RuntimeError("_scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True")
@@ -37,6 +37,10 @@ def scaled_dot_product_attention(
     if is_causal:
         attn_mask = rustorch.ones(query.size(-2), key.size(-2), dtype=rustorch.bool, device=query.device).tril()
     if attn_mask is not None:
-        scores = scores.masked_fill(attn_mask.logical_not(), -math.inf) if attn_mask.dtype == rustorch.bool else scores + attn_mask
+        scores = (
+            scores.masked_fill(attn_mask.logical_not(), -math.inf)
+            if attn_mask.dtype == rustorch.bool
+            else scores + attn_mask
+        )
     weights = softmax(scores, -1)
     return dropout(weights, dropout_p, training=dropout_p > 0).matmul(value)

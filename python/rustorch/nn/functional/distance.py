@@ -19,7 +19,9 @@ def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6,
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """The cosine of the angle between vectors along ``dim``; norms are held above ``eps``."""
     if not (x1.is_floating_point() and x2.is_floating_point()):
-        raise RuntimeError(f"expected common dtype to be floating point, yet common dtype is {rustorch.result_type(x1, x2)}")
+        raise RuntimeError(
+            f"expected common dtype to be floating point, yet common dtype is {rustorch.result_type(x1, x2)}"
+        )
     unit1 = x1 / x1.norm(2, dim, keepdim=True).clamp_min(eps)
     unit2 = x2 / x2.norm(2, dim, keepdim=True).clamp_min(eps)
     return (unit1 * unit2).sum(dim)

@@ -27,16 +27,19 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     for position in range(input1.dim() - 1):
         if input1.size(position) != input2.size(position):
             raise RuntimeError(
-                "bilinear(): input batch dimensions do not match at dim "
-                f"{position}: got {input1.size(position)} and {input2.size(position)}"
+                f"bilinear(): input batch dimensions do not match at dim {position}: got {input1.size(position)} and "
+                f"{input2.size(position)}"
             )
     for name, index, input in (("input1", 1, input1), ("input2", 2, input2)):
         if input.size(-1) != weight.size(index):
             raise RuntimeError(
-                f"bilinear(): {name} size does not match weight size: got {input.size(-1)} but expected {weight.size(index)}"
+                f"bilinear(): {name} size does not match weight size: got {input.size(-1)} but expected "
+                f"{weight.size(index)}"
             )
     if bias is not None and bias.size(0) != weight.size(0):
-        raise RuntimeError(f"bilinear(): bias size does not match weight size: got {bias.size(0)} but expected {weight.size(0)}")
+        raise RuntimeError(
+            f"bilinear(): bias size does not match weight size: got {bias.size(0)} but expected {weight.size(0)}"
+        )
     outputs, left, right = weight.shape
     flat1, flat2 = input1.reshape(-1, left), input2.reshape(-1, right)
     # (n, in1) @ (in1, out * in2) gives, for each sample, one row to multiply with input2 for each output.
@@ -88,7 +91,8 @@ _embedding = native("embedding")
 
 @prefer_native
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
-    """Integers (*) as rows of zeros with a single one (*, num_classes); without ``num_classes`` the largest value decides.
+    """Integers (*) as rows of zeros with a single one (*, num_classes); without ``num_classes`` the largest value
+    decides.
 
     >>> import rustorch as torch
     >>> torch.nn.functional.one_hot(torch.tensor([0, 2]))
@@ -96,7 +100,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
             [0, 0, 1]])
     """
     if tensor.dtype != rustorch.int64:
-        raise RuntimeError(f"one_hot is only applicable to index tensor of type LongTensor, got {str(tensor.dtype)}.")
+        raise RuntimeError(f"one_hot is only applicable to index tensor of type LongTensor, got {tensor.dtype!s}.")
     if tensor.numel() == 0:
         if num_classes <= 0:
             raise RuntimeError("Can not infer total number of classes from empty tensor.")

@@ -1,4 +1,5 @@
-"""Loss functions. ``reduction`` is ``"mean"``, ``"sum"`` or ``"none"``; ``size_average`` and ``reduce`` are its old forms."""
+"""Loss functions. ``reduction`` is ``"mean"``, ``"sum"`` or ``"none"``; ``size_average`` and ``reduce`` are its old
+forms."""
 
 from __future__ import annotations
 
@@ -30,8 +31,8 @@ def cross_entropy(
 ) -> Tensor:
     """`nll_loss` of `log_softmax`, in one step.
 
-    Shapes: ``input`` (C), (N, C) or (N, C, d1, ...); ``target`` class numbers (), (N) or (N, d1, ...), or probabilities of the
-    input's shape.
+    Shapes: ``input`` (C), (N, C) or (N, C, d1, ...); ``target`` class numbers (), (N) or (N, d1, ...), or probabilities
+    of the input's shape.
 
     >>> import rustorch as torch
     >>> torch.nn.functional.cross_entropy(torch.zeros(1, 2), torch.tensor([1]))
@@ -53,8 +54,8 @@ def nll_loss(
 ) -> Tensor:
     """Minus the log-probability of the target class.
 
-    Shapes: ``input`` (C), (N, C) or (N, C, d1, ...); ``target`` (), (N) or (N, d1, ...). ``weight`` (C) scales the classes, and the
-    mean divides by the weights that were used; targets equal to ``ignore_index`` count for nothing.
+    Shapes: ``input`` (C), (N, C) or (N, C, d1, ...); ``target`` (), (N) or (N, d1, ...). ``weight`` (C) scales the
+    classes, and the mean divides by the weights that were used; targets equal to ``ignore_index`` count for nothing.
     """
     return _nll_loss(input, target, weight, get_enum(chosen(reduction, size_average, reduce)), ignore_index)
 
@@ -79,8 +80,8 @@ def linear_cross_entropy(
     features, batch = input.shape[-1], input.shape[:-1]
     if features != linear_weight.shape[-1]:
         raise RuntimeError(
-            "expected equal input and linear_weight last dimensions (in_features), got "
-            f"{features} and {linear_weight.shape[-1]}, respectively"
+            f"expected equal input and linear_weight last dimensions (in_features), got {features} and "
+            f"{linear_weight.shape[-1]}, respectively"
         )
     rows = tuple(linear_weight.shape[:-1])
     if linear_bias is not None and tuple(linear_bias.shape) != rows:
@@ -98,7 +99,9 @@ def linear_cross_entropy(
     bias = None if linear_bias is None else linear_bias.reshape(-1)
     scores = _linear(input, linear_weight.reshape(-1, features), bias).reshape(shape)
     ignored = -100 if ignore_index is None else ignore_index
-    return cross_entropy(scores, target, weight, ignore_index=ignored, reduction=reduction, label_smoothing=label_smoothing)
+    return cross_entropy(
+        scores, target, weight, ignore_index=ignored, reduction=reduction, label_smoothing=label_smoothing
+    )
 
 
 _linear = native("linear")
@@ -112,15 +115,17 @@ def _same_size(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     if target.shape == input.shape:
         return input, target
     warnings.warn(
-        f"Using a target size ({target.size()}) that is different to the input size ({input.size()}). This will likely lead to "
-        "incorrect results due to broadcasting. Please ensure they have the same size.",
+        f"Using a target size ({target.size()}) that is different to the input size ({input.size()}). This will "
+        "likely lead to incorrect results due to broadcasting. Please ensure they have the same size.",
         stacklevel=3,
     )
     shape = rustorch.broadcast_shapes(input.shape, target.shape)
     return input.expand(shape), target.expand(shape)
 
 
-def _weighted(losses: Tensor, input: Tensor, weight: Tensor, reduction: str, mean: Callable[[Tensor], Tensor]) -> Tensor:
+def _weighted(
+    losses: Tensor, input: Tensor, weight: Tensor, reduction: str, mean: Callable[[Tensor], Tensor]
+) -> Tensor:
     if weight.size() != input.size():
         raise ValueError("Weights and input must have the same size.")
     losses = losses * weight
@@ -219,8 +224,8 @@ def binary_cross_entropy(
     reduction = chosen(reduction, size_average, reduce)
     if target.size() != input.size():
         raise ValueError(
-            f"Using a target size ({target.size()}) that is different to the input size ({input.size()}) is deprecated. Please "
-            "ensure they have the same size."
+            f"Using a target size ({target.size()}) that is different to the input size ({input.size()}) is "
+            "deprecated. Please ensure they have the same size."
         )
     if input.numel() and not bool(((input >= 0) & (input <= 1)).all()):
         raise RuntimeError("all elements of input should be between 0 and 1")
@@ -239,7 +244,8 @@ def binary_cross_entropy_with_logits(
     reduction: str = "mean",
     pos_weight: Tensor | None = None,
 ) -> Tensor:
-    """`binary_cross_entropy` of ``sigmoid(input)``, without overflow; ``pos_weight`` scales the positive targets' part."""
+    """`binary_cross_entropy` of ``sigmoid(input)``, without overflow; ``pos_weight`` scales the positive targets'
+    part."""
     reduction = chosen(reduction, size_average, reduce)
     if target.size() != input.size():
         raise ValueError(f"Target size ({target.size()}) must be the same as input size ({input.size()})")
@@ -258,14 +264,15 @@ def kl_div(
     reduction: str = "mean",
     log_target: bool = False,
 ) -> Tensor:
-    """``t (log t - x)`` for log-probabilities ``input``; ``reduction="batchmean"`` divides the sum by the batch size."""
+    """``t (log t - x)`` for log-probabilities ``input``; ``reduction="batchmean"`` divides the sum by the batch
+    size."""
     if size_average is not None or reduce is not None:
         reduction = chosen(reduction, size_average, reduce)
     elif reduction == "mean":
         warnings.warn(
-            "reduction: 'mean' divides the total loss by both the batch size and the support size.'batchmean' divides only by "
-            "the batch size, and aligns with the KL div math definition.'mean' will be changed to behave the same as 'batchmean' "
-            "in the next major release.",
+            "reduction: 'mean' divides the total loss by both the batch size and the support size.'batchmean' "
+            "divides only by the batch size, and aligns with the KL div math definition.'mean' will be changed to "
+            "behave the same as 'batchmean' in the next major release.",
             stacklevel=2,
         )
     losses = target.exp() * (target - input) if log_target else rustorch.xlogy(target, target) - target * input
@@ -284,7 +291,8 @@ def poisson_nll_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """``exp(x) - t x`` for the log of a Poisson rate, ``x - t log(x + eps)`` for the rate; ``full`` adds Stirling's term."""
+    """``exp(x) - t x`` for the log of a Poisson rate, ``x - t log(x + eps)`` for the rate; ``full`` adds Stirling's
+    term."""
     reduction = chosen(reduction, size_average, reduce)
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(reduction + " is not a valid value for reduction")
@@ -308,7 +316,9 @@ def gaussian_nll_loss(
     if var.size() != input.size():
         if input.size()[:-1] == var.size():
             var = var.unsqueeze(-1)
-        elif input.dim() != var.dim() or [own for x, own in zip(input.size(), var.size(), strict=True) if x != own] != [1]:
+        elif input.dim() != var.dim() or [own for x, own in zip(input.size(), var.size(), strict=True) if x != own] != [
+            1
+        ]:
             raise ValueError("var is of incorrect size")
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(reduction + " is not valid")
@@ -328,7 +338,8 @@ def ctc_loss(
     reduction: str = "mean",
     zero_infinity: bool = False,
 ) -> Tensor:
-    """Connectionist temporal classification: minus the log-probability of all alignments of (T, N, C) with the targets."""
+    """Connectionist temporal classification: minus the log-probability of all alignments of (T, N, C) with the
+    targets."""
     return _ctc_loss(log_probs, targets, input_lengths, target_lengths, blank, get_enum(reduction), zero_infinity)
 
 
@@ -348,8 +359,8 @@ def margin_ranking_loss(
     reduction = chosen(reduction, size_average, reduce)
     if input1.dim() != input2.dim() or input1.dim() != target.dim():
         raise RuntimeError(
-            "margin_ranking_loss : All input tensors should have same dimension but got sizes: "
-            f"input1: {input1.size()}, input2: {input2.size()}, target: {target.size()} "
+            "margin_ranking_loss : All input tensors should have same dimension but got sizes: input1: "
+            f"{input1.size()}, input2: {input2.size()}, target: {target.size()} "
         )
     return reduced((-target * (input1 - input2) + margin).clamp_min(0), reduction)
 
@@ -415,8 +426,10 @@ def multi_margin_loss(
         raise ValueError("only p == 1 and p == 2 supported")
     if weight is not None and weight.dim() != 1:
         raise ValueError("weight must be one-dimensional")
-    if input.dim() > 2 or input.numel() == 0 and input.dim() == 2 and input.size(1) == 0:
-        raise RuntimeError(f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(input.shape)}")
+    if input.dim() > 2 or (input.numel() == 0 and input.dim() == 2 and input.size(1) == 0):
+        raise RuntimeError(
+            f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(input.shape)}"
+        )
     classes = input.reshape(-1, input.size(-1) if input.dim() else 1)
     if target.dim() > 1 or target.numel() != classes.size(0):
         raise RuntimeError(f"inconsistent target size, expected {classes.size(0)} but got {list(target.shape)}")
@@ -440,18 +453,24 @@ def multilabel_margin_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """``sum_ij max(0, 1 - (x_tj - x_i)) / C`` over target classes ``tj`` (those before the first -1) and other classes ``i``."""
+    """``sum_ij max(0, 1 - (x_tj - x_i)) / C`` over target classes ``tj`` (those before the first -1) and other classes
+    ``i``."""
     reduction = chosen(reduction, size_average, reduce)
     if input.dim() > 2 or target.shape != input.shape:
         raise RuntimeError(f"inconsistent target size: {list(target.shape)} for input of size: {list(input.shape)}")
-    scores, labels = input.reshape(-1, input.size(-1) if input.dim() else 1), target.reshape(-1, input.size(-1) if input.dim() else 1)
+    scores, labels = (
+        input.reshape(-1, input.size(-1) if input.dim() else 1),
+        target.reshape(-1, input.size(-1) if input.dim() else 1),
+    )
     count = scores.size(1)
     listed = (labels < 0).to(rustorch.int64).cumsum(1) == 0
     if bool((labels >= count).any()):
         raise RuntimeError("multilabel_margin_loss: target is out of range")
     places = rustorch.where(listed, labels, 0)
     # A class is a target when any listed place names it.
-    is_target = rustorch.zeros(scores.shape, dtype=rustorch.int64).scatter_add_(1, places, listed.to(rustorch.int64)) > 0
+    is_target = (
+        rustorch.zeros(scores.shape, dtype=rustorch.int64).scatter_add_(1, places, listed.to(rustorch.int64)) > 0
+    )
     margins = (1 - scores.gather(1, places).unsqueeze(2) + scores.unsqueeze(1)).clamp_min(0)
     counted = listed.unsqueeze(2) & ~is_target.unsqueeze(1)
     losses = (margins * counted).sum((1, 2)) / count
@@ -473,7 +492,8 @@ def cosine_embedding_loss(
         raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
     if input1.size() != input2.size() and input1.dim() != input2.dim():
         raise RuntimeError(
-            f"1D target tensor expects 2D input tensors, but found inputs with sizes {list(input1.shape)} and {list(input2.shape)}."
+            f"1D target tensor expects 2D input tensors, but found inputs with sizes {list(input1.shape)} and "
+            f"{list(input2.shape)}."
         )
     expected = target.dim() + 1
     if input1.dim() != expected or input2.dim() != expected:
@@ -485,7 +505,9 @@ def cosine_embedding_loss(
     products = (input1 * input2).sum(-1)
     cosine = products / ((input1 * input1).sum(-1) + epsilon).mul((input2 * input2).sum(-1) + epsilon).sqrt()
     zeros = rustorch.zeros_like(cosine)
-    losses = rustorch.where(target == 1, 1 - cosine, zeros) + rustorch.where(target == -1, (cosine - margin).clamp_min(0), zeros)
+    losses = rustorch.where(target == 1, 1 - cosine, zeros) + rustorch.where(
+        target == -1, (cosine - margin).clamp_min(0), zeros
+    )
     return reduced(losses, reduction)
 
 
@@ -501,15 +523,16 @@ def triplet_margin_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """``max(0, |a - p| - |a - n| + margin)`` in the ``p``-norm; ``swap`` takes the nearer of ``a`` and ``p`` to ``n``."""
+    """``max(0, |a - p| - |a - n| + margin)`` in the ``p``-norm; ``swap`` takes the nearer of ``a`` and ``p`` to
+    ``n``."""
     reduction = chosen(reduction, size_average, reduce)
     if margin <= 0:
         raise ValueError(f"margin must be greater than 0, got {margin}")
     dims = anchor.dim(), positive.dim(), negative.dim()
     if len(set(dims)) != 1:
         raise RuntimeError(
-            "The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got: anchor "
-            f"{dims[0]}D, positive {dims[1]}D, and negative {dims[2]}D inputs"
+            "The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got: "
+            f"anchor {dims[0]}D, positive {dims[1]}D, and negative {dims[2]}D inputs"
         )
     near, far = pairwise_distance(anchor, positive, p, eps), pairwise_distance(anchor, negative, p, eps)
     if swap:
@@ -536,8 +559,8 @@ def triplet_margin_with_distance_loss(
     dims = anchor.dim(), positive.dim(), negative.dim()
     if len(set(dims)) != 1:
         raise RuntimeError(
-            "The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got: anchor "
-            f"{dims[0]}D, positive {dims[1]}D, and negative {dims[2]}D inputs"
+            "The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got: "
+            f"anchor {dims[0]}D, positive {dims[1]}D, and negative {dims[2]}D inputs"
         )
     near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:

@@ -44,5 +44,6 @@ def prefer_native(composition: Function) -> Function:
 
 
 def rewrite(target: Any, value: Any) -> Any:
-    """``target``, in place, with the values of ``value``: the in-place form of an operation that has none of its own."""
+    """``target``, in place, with the values of ``value``: the in-place form of an operation that has none of its
+    own."""
     return target.copy_(value)

@@ -142,24 +142,30 @@ def instance_norm(
             average = mean.detach().reshape(input.size(0), -1).mean(0).to(running_mean.dtype)
             running_mean.mul_(1 - momentum).add_(average, alpha=momentum)
         if running_var is not None:
-            unbiased = variance.detach().reshape(input.size(0), -1).mean(0).to(running_var.dtype) * (count / max(count - 1, 1))
+            unbiased = variance.detach().reshape(input.size(0), -1).mean(0).to(running_var.dtype) * (
+                count / max(count - 1, 1)
+            )
             running_var.mul_(1 - momentum).add_(unbiased, alpha=momentum)
     return _affine(normalized, weight, bias).to(input.dtype)
 
 
 def _check_normalized_shape(input: Tensor, shape: Sequence[int], names: dict[str, Tensor | None]) -> None:
     if not len(shape):
-        raise RuntimeError(f"Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, but got normalized_shape = {list(shape)}")
+        raise RuntimeError(
+            "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, but got "
+            f"normalized_shape = {list(shape)}"
+        )
     for name, tensor in names.items():
         if tensor is not None and tuple(tensor.shape) != tuple(shape):
             raise RuntimeError(
-                f"Expected {name} to be of same shape as normalized_shape, but got {name} of shape {list(tensor.shape)} and "
-                f"normalized_shape = {list(shape)}"
+                f"Expected {name} to be of same shape as normalized_shape, but got {name} of shape "
+                f"{list(tensor.shape)} and normalized_shape = {list(shape)}"
             )
     if tuple(input.shape[-len(shape) :]) != tuple(shape):
+        sizes = ", ".join(str(size) for size in shape)
         raise RuntimeError(
-            f"Given normalized_shape={list(shape)}, expected input with shape [*, {', '.join(str(size) for size in shape)}], but "
-            f"got input of size{list(input.shape)}"
+            f"Given normalized_shape={list(shape)}, expected input with shape [*, {sizes}], but got input of size"
+            f"{list(input.shape)}"
         )
 
 
@@ -218,8 +224,8 @@ def group_norm(
     for name, tensor in (("weight", weight), ("bias", bias)):
         if tensor is not None and tuple(tensor.shape) != (channels,):
             raise RuntimeError(
-                f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of shape "
-                f"{list(tensor.shape)} and input of shape {list(input.shape)}"
+                f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of "
+                f"shape {list(tensor.shape)} and input of shape {list(input.shape)}"
             )
     grouped = input.reshape(input.size(0), num_groups, -1)
     normalized, _, _ = _standardized(grouped, [-1], eps)

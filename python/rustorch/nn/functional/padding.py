@@ -9,10 +9,11 @@ from rustorch._C import Tensor
 
 
 def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
-    """Extend the last dimensions: ``pad`` holds (before, after) for the last dimension, then for the one before it, and so on.
+    """Extend the last dimensions: ``pad`` holds (before, after) for the last dimension, then for the one before it, and
+    so on.
 
-    ``mode``: ``constant`` with ``value``, ``reflect``, ``replicate`` or ``circular``. Negative numbers crop (constant mode only,
-    and circular up to the size).
+    ``mode``: ``constant`` with ``value``, ``reflect``, ``replicate`` or ``circular``. Negative numbers crop (constant
+    mode only, and circular up to the size).
 
     >>> import rustorch as torch
     >>> torch.nn.functional.pad(torch.ones(1, 2), (1, 0))
@@ -23,8 +24,8 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         raise RuntimeError("Padding length must be divisible by 2")
     if len(widths) > 2 * input.dim():
         raise RuntimeError(
-            f"Padding length should be less than or equal to two times the input dimension but got padding length {len(widths)} "
-            f"and input of dimension {input.dim()}"
+            "Padding length should be less than or equal to two times the input dimension but got padding length "
+            f"{len(widths)} and input of dimension {input.dim()}"
         )
     if mode == "constant":
         return _constant(input, widths, 0.0 if value is None else value)
@@ -53,8 +54,8 @@ def _constant(input: Tensor, widths: Sequence[int], value: float) -> Tensor:
         size = shape[dim] + before + after
         if size < 0:
             raise RuntimeError(
-                f"The input size {input.size(dim)}, plus negative padding {before} and {after} resulted in a negative output size, "
-                f"which is invalid. Check dimension {dim} of your input."
+                f"The input size {input.size(dim)}, plus negative padding {before} and {after} resulted in a negative "
+                f"output size, which is invalid. Check dimension {dim} of your input."
             )
         # Crop first; what is left is written into a filled tensor.
         kept = kept.narrow(dim, max(0, -before), shape[dim] - max(0, -before) - max(0, -after))

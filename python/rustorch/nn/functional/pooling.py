@@ -136,12 +136,18 @@ def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
     return _adaptive_average(input, output_size, 1)
 
 
-_native_adaptive = {dims: native(f"adaptive_avg_pool{dims}d") for dims in (2, 3) if is_native(f"adaptive_avg_pool{dims}d")}
+_native_adaptive = {
+    dims: native(f"adaptive_avg_pool{dims}d") for dims in (2, 3) if is_native(f"adaptive_avg_pool{dims}d")
+}
 
 
 def _adaptive_by_rank(dims: int, input: Tensor, output_size: Any) -> Tensor:
     pool = _native_adaptive.get(dims)
-    return _adaptive_average(input, output_size, dims) if pool is None else pool(input, _adaptive_size(input, output_size, dims))
+    return (
+        _adaptive_average(input, output_size, dims)
+        if pool is None
+        else pool(input, _adaptive_size(input, output_size, dims))
+    )
 
 
 def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
@@ -159,7 +165,11 @@ def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
     return _adaptive_by_rank(3, input, output_size)
 
 
-_native_adaptive_max = {1: native("adaptive_max_pool1d"), 2: native("adaptive_max_pool2d"), 3: native("adaptive_max_pool3d")}
+_native_adaptive_max = {
+    1: native("adaptive_max_pool1d"),
+    2: native("adaptive_max_pool2d"),
+    3: native("adaptive_max_pool3d"),
+}
 
 
 def _adaptive_max(input: Tensor, output_size: Any, return_indices: bool, dims: int) -> Any:
@@ -185,7 +195,9 @@ def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = 
 # -- power averages and the inverse of max pooling -------------------------------------------------------------------
 
 
-def _power_average(input: Tensor, norm_type: float, kernel_size: Any, stride: Any, ceil_mode: bool, dims: int) -> Tensor:
+def _power_average(
+    input: Tensor, norm_type: float, kernel_size: Any, stride: Any, ceil_mode: bool, dims: int
+) -> Tensor:
     max_pool = (max_pool1d, max_pool2d, max_pool3d)[dims - 1]
     if norm_type == float("inf"):
         return max_pool(input.abs(), kernel_size, stride, 0, 1, ceil_mode)
@@ -226,7 +238,8 @@ def _unpooled_size(input: Tensor, kernel: Any, stride: Any, padding: Any, output
             sizes = sizes[2:]
         if len(sizes) != dims:
             raise ValueError(
-                f"output_size should be a sequence containing {dims} or {dims + 2} elements, but it has a length of '{len(sizes)}'"
+                f"output_size should be a sequence containing {dims} or {dims + 2} elements, but it has a length of "
+                f"'{len(sizes)}'"
             )
         for d in range(dims):
             low, high = default[d] - stride[d], default[d] + stride[d]
@@ -235,12 +248,15 @@ def _unpooled_size(input: Tensor, kernel: Any, stride: Any, padding: Any, output
     for d, size in enumerate(sizes):
         if size < 0:
             raise ValueError(
-                f"max_unpooling: output_size must contain non-negative spatial dimensions, but got output_size[{d}]={size}"
+                "max_unpooling: output_size must contain non-negative spatial dimensions, but got "
+                f"output_size[{d}]={size}"
             )
     return sizes
 
 
-def _unpool(input: Tensor, indices: Tensor, kernel_size: Any, stride: Any, padding: Any, output_size: Any, dims: int) -> Tensor:
+def _unpool(
+    input: Tensor, indices: Tensor, kernel_size: Any, stride: Any, padding: Any, output_size: Any, dims: int
+) -> Tensor:
     kernel, padding = spread(kernel_size, dims), spread(padding, dims)
     stride = kernel if stride is None else spread(stride, dims)
     sizes = _unpooled_size(input, kernel, stride, padding, output_size)

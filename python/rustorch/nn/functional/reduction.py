@@ -1,4 +1,5 @@
-"""How losses are reduced: the names, their numbers in native calls, and the old ``size_average`` and ``reduce`` flags."""
+"""How losses are reduced: the names, their numbers in native calls, and the old ``size_average`` and ``reduce``
+flags."""
 
 from __future__ import annotations
 

@@ -43,13 +43,14 @@ def _target_sizes(input: Tensor, size: Any, scale_factor: Any) -> tuple[list[int
         form = "output size in (o1, o2, ...,oK)" if size is not None else "scale_factor in (s1, s2, ...,sK)"
         both = "output" if size is not None else "scale_factor"
         raise ValueError(
-            f"Input and {both} must have the same number of spatial dimensions, but got input with spatial dimensions of "
-            f"{list(input.shape[2:])} and {what}. Please provide input tensor in (N, C, d1, d2, ...,dK) format and {form} format."
+            f"Input and {both} must have the same number of spatial dimensions, but got input with spatial dimensions "
+            f"of {list(input.shape[2:])} and {what}. Please provide input tensor in (N, C, d1, d2, ...,dK) format and "
+            f"{form} format."
         )
     if name == "output size" and not all(isinstance(value, int) for value in values):
         raise TypeError(
-            "expected size to be one of int or Tuple[int] or Tuple[int, int] or Tuple[int, int, int], but got size with types "
-            f"{[type(value) for value in values]}"
+            "expected size to be one of int or Tuple[int] or Tuple[int, int] or Tuple[int, int, int], but got size "
+            f"with types {[type(value) for value in values]}"
         )
     return (values, None) if size is not None else (None, values)
 
@@ -67,7 +68,8 @@ def interpolate(
     if mode in ("nearest", "area", "nearest-exact"):
         if align_corners is not None:
             raise ValueError(
-                "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear"
+                "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | "
+                "trilinear"
             )
     elif align_corners is None:
         align_corners = False
@@ -78,7 +80,9 @@ def interpolate(
         sizes = [math.floor(length * scale) for length, scale in zip(input.shape[2:], scales, strict=True)]
         scales = None
     if antialias and not (mode in ("bilinear", "bicubic", "lanczos") and input.dim() == 4):
-        raise ValueError("Anti-alias option is restricted to bilinear, bicubic, and lanczos modes and requires a 4-D tensor as input")
+        raise ValueError(
+            "Anti-alias option is restricted to bilinear, bicubic, and lanczos modes and requires a 4-D tensor as input"
+        )
     kind = (input.dim(), mode)
     if kind in _resamplers:
         return _resamplers[kind](input, sizes, scales)
@@ -91,8 +95,8 @@ def interpolate(
     if mode in _DIMS_OF_MODE and 3 <= input.dim() <= 5:
         raise NotImplementedError(f"Got {input.dim()}D input, but {mode} mode needs {_DIMS_OF_MODE[mode]}D input")
     raise NotImplementedError(
-        f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {input.dim()}D) for the modes: nearest | linear | bilinear | "
-        f"bicubic | trilinear | lanczos | area | nearest-exact (got {mode})"
+        f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {input.dim()}D) for the modes: nearest | "
+        f"linear | bilinear | bicubic | trilinear | lanczos | area | nearest-exact (got {mode})"
     )
 
 
@@ -106,13 +110,17 @@ def upsample(
 
 def upsample_nearest(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
     """The old name of `interpolate` with ``mode="nearest"``."""
-    warnings.warn("`nn.functional.upsample_nearest` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2)
+    warnings.warn(
+        "`nn.functional.upsample_nearest` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2
+    )
     return interpolate(input, size, scale_factor, mode="nearest")
 
 
 def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
     """The old name of `interpolate` with ``mode="bilinear"`` and ``align_corners=True``."""
-    warnings.warn("`nn.functional.upsample_bilinear` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2)
+    warnings.warn(
+        "`nn.functional.upsample_bilinear` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2
+    )
     return interpolate(input, size, scale_factor, mode="bilinear", align_corners=True)
 
 
@@ -129,7 +137,9 @@ def grid_sample(
     """Values of (N, C, H, W) at the places that ``grid`` (N, Ho, Wo, 2) names in [-1, 1]."""
     modes, paddings = ("bilinear", "nearest", "bicubic"), ("zeros", "border", "reflection")
     if mode not in modes:
-        raise ValueError(f"nn.functional.grid_sample(): expected mode to be 'bilinear', 'nearest' or 'bicubic', but got: '{mode}'")
+        raise ValueError(
+            f"nn.functional.grid_sample(): expected mode to be 'bilinear', 'nearest' or 'bicubic', but got: '{mode}'"
+        )
     if padding_mode not in paddings:
         raise ValueError(
             "nn.functional.grid_sample(): expected padding_mode to be 'zeros', 'border', or 'reflection', but got: "
@@ -153,15 +163,17 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     """Channels into space: (*, C r^2, H, W) to (*, C, H r, W r)."""
     if input.dim() < 3:
-        raise RuntimeError(f"pixel_shuffle expects input to have at least 3 dimensions, but got input with {input.dim()} dimension(s)")
+        raise RuntimeError(
+            f"pixel_shuffle expects input to have at least 3 dimensions, but got input with {input.dim()} dimension(s)"
+        )
     if upscale_factor <= 0:
         raise RuntimeError(f"pixel_shuffle expects a positive upscale_factor, but got {upscale_factor}")
     *batch, channels, height, width = input.shape
     r = upscale_factor
     if channels % (r * r):
         raise RuntimeError(
-            "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, but "
-            f"input.size(-3)={channels} is not divisible by {r * r}"
+            "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, "
+            f"but input.size(-3)={channels} is not divisible by {r * r}"
         )
     split = input.reshape([*batch, channels // (r * r), r, r, height, width])
     n = len(batch)
@@ -174,7 +186,8 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     """Space into channels: (*, C, H r, W r) to (*, C r^2, H, W)."""
     if input.dim() < 3:
         raise RuntimeError(
-            f"pixel_unshuffle expects input to have at least 3 dimensions, but got input with {input.dim()} dimension(s)"
+            f"pixel_unshuffle expects input to have at least 3 dimensions, but got input with {input.dim()} "
+            "dimension(s)"
         )
     if downscale_factor <= 0:
         raise RuntimeError(f"pixel_unshuffle expects a positive downscale_factor, but got {downscale_factor}")
@@ -183,8 +196,8 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     for name, dim, length in (("height", -2, height), ("width", -1, width)):
         if length % r:
             raise RuntimeError(
-                f"pixel_unshuffle expects {name} to be divisible by downscale_factor, but input.size({dim})={length} is not "
-                f"divisible by {r}"
+                f"pixel_unshuffle expects {name} to be divisible by downscale_factor, but input.size({dim})={length} "
+                f"is not divisible by {r}"
             )
     split = input.reshape([*batch, channels, height // r, r, width // r, r])
     n = len(batch)
@@ -201,7 +214,9 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     if groups <= 0:
         raise RuntimeError(f"Number of groups to divide channels in must be positive. Value of groups:{groups}")
     if channels % groups:
-        raise RuntimeError(f"Number of channels must be divisible by groups. Got {channels} channels and {groups} groups.")
+        raise RuntimeError(
+            f"Number of channels must be divisible by groups. Got {channels} channels and {groups} groups."
+        )
     split = input.reshape([input.size(0), groups, channels // groups, *input.shape[2:]])
     return split.transpose(1, 2).reshape(input.shape)
 
@@ -211,7 +226,9 @@ def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0,
     return _im2col(input, spread(kernel_size, 2), spread(dilation, 2), spread(padding, 2), spread(stride, 2))
 
 
-def fold(input: Tensor, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Tensor:
+def fold(
+    input: Tensor, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
+) -> Tensor:
     """The sum of columns (N, C * kh * kw, blocks) put back as blocks: (N, C, *output_size)."""
     sizes = (spread(value, 2) for value in (output_size, kernel_size, dilation, padding, stride))
     return _col2im(input, *sizes)

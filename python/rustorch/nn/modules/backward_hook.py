@@ -13,9 +13,10 @@ from rustorch._C import Tensor
 Gradients = tuple[Any, ...]
 
 _HOOK_WITHOUT_INPUTS = (
-    "Full backward hook is firing when gradients are computed with respect to module outputs since no inputs require gradients. "
-    "See https://docs.pytorch.org/docs/main/generated/torch.nn.Module.html#torch.nn.Module.register_full_backward_hook for more "
-    "details."
+    "Full backward hook is firing when gradients are computed with respect to module outputs since no inputs require "
+    "gradients. See "
+    "https://docs.pytorch.org/docs/main/generated/torch.nn.Module.html#torch.nn.Module.register_full_backward_hook "
+    "for more details."
 )
 
 
@@ -47,8 +48,8 @@ def _spread(positions: list[int] | None, values: Gradients, size: int) -> Gradie
 class BackwardHook:
     """One call's full backward hooks.
 
-    The inputs pass a gate whose gradients are the hook's ``grad_input``; the outputs pass another whose incoming gradients are
-    ``grad_output``. The user's hooks run at the input gate, when both are known.
+    The inputs pass a gate whose gradients are the hook's ``grad_input``; the outputs pass another whose incoming
+    gradients are ``grad_output``. The user's hooks run at the input gate, when both are known.
     """
 
     def __init__(self, module: Any, hooks: list[Callable[..., Any]], pre_hooks: list[Callable[..., Any]]) -> None:
@@ -90,8 +91,8 @@ class BackwardHook:
                 continue
             if len(changed) != self.output_count:
                 raise RuntimeError(
-                    "Backward pre hook returned an invalid number of grad_output, "
-                    f"got {len(changed)}, but expected {self.output_count}"
+                    f"Backward pre hook returned an invalid number of grad_output, got {len(changed)}, but expected "
+                    f"{self.output_count}"
                 )
             self.grad_outputs = changed
         onward = tuple(self.grad_outputs[position] for position in self.output_positions or ())
@@ -104,10 +105,12 @@ class BackwardHook:
         warnings.warn(_HOOK_WITHOUT_INPUTS, stacklevel=5)
         for hook in self.hooks:
             changed = hook(self.module, (None,) * self.input_count, self.grad_outputs)
-            if changed is not None and not (isinstance(changed, tuple) and all(gradient is None for gradient in changed)):
+            if changed is not None and not (
+                isinstance(changed, tuple) and all(gradient is None for gradient in changed)
+            ):
                 raise RuntimeError(
-                    "Backward hook for Modules where no input requires gradient should always return None or None for all "
-                    "gradients."
+                    "Backward hook for Modules where no input requires gradient should always return None or None for "
+                    "all gradients."
                 )
         self.grad_outputs = None
 
@@ -122,8 +125,8 @@ class BackwardHook:
                 continue
             if len(changed) != len(gradients):
                 raise RuntimeError(
-                    "Backward hook returned an invalid number of grad_input, "
-                    f"got {len(changed)}, but expected {len(gradients)}"
+                    f"Backward hook returned an invalid number of grad_input, got {len(changed)}, but expected "
+                    f"{len(gradients)}"
                 )
             gradients = changed
         self.grad_outputs = None
@@ -131,25 +134,30 @@ class BackwardHook:
 
 
 def _only_tensors(values: Any) -> bool:
-    return isinstance(values, Tensor) or (isinstance(values, tuple) and all(isinstance(value, Tensor) for value in values))
+    return isinstance(values, Tensor) or (
+        isinstance(values, tuple) and all(isinstance(value, Tensor) for value in values)
+    )
 
 
 def warn_about_partial_gradients(inputs: Any, result: Any, node: Any) -> None:
     """Warn where an old backward hook on ``node`` will miss gradients of the module's inputs or outputs."""
-    missing_input = "This hook will be missing some of the grad_input. Please use register_full_backward_hook to get the documented behavior."
+    missing_input = (
+        "This hook will be missing some of the grad_input. Please use register_full_backward_hook to get the "
+        "documented behavior."
+    )
     if not _only_tensors(result):
         warnings.warn(
-            "Using non-full backward hooks on a Module that does not return a single Tensor or a tuple of Tensors is deprecated "
-            "and will be removed in future versions. This hook will be missing some of the grad_output. Please use "
-            "register_full_backward_hook to get the documented behavior.",
+            "Using non-full backward hooks on a Module that does not return a single Tensor or a tuple of Tensors is "
+            "deprecated and will be removed in future versions. This hook will be missing some of the grad_output. "
+            "Please use register_full_backward_hook to get the documented behavior.",
             FutureWarning,
             stacklevel=5,
         )
         return
     if not _only_tensors(inputs):
         warnings.warn(
-            "Using non-full backward hooks on a Module that does not take as input a single Tensor or a tuple of Tensors is "
-            f"deprecated and will be removed in future versions. {missing_input}",
+            "Using non-full backward hooks on a Module that does not take as input a single Tensor or a tuple of "
+            f"Tensors is deprecated and will be removed in future versions. {missing_input}",
             FutureWarning,
             stacklevel=5,
         )
@@ -158,9 +166,9 @@ def warn_about_partial_gradients(inputs: Any, result: Any, node: Any) -> None:
     output_nodes = {output.grad_fn for output in outputs if output.grad_fn is not None}
     if len(output_nodes) > 1:
         warnings.warn(
-            "Using a non-full backward hook when outputs are generated by different autograd Nodes is deprecated and will be "
-            "removed in future versions. This hook will be missing some grad_output. Please use register_full_backward_hook to "
-            "get the documented behavior.",
+            "Using a non-full backward hook when outputs are generated by different autograd Nodes is deprecated and "
+            "will be removed in future versions. This hook will be missing some grad_output. Please use "
+            "register_full_backward_hook to get the documented behavior.",
             FutureWarning,
             stacklevel=5,
         )
@@ -169,8 +177,8 @@ def warn_about_partial_gradients(inputs: Any, result: Any, node: Any) -> None:
     input_nodes = {source.grad_fn for source in sources if source.grad_fn is not None}
     if input_nodes != {following for following, _ in node.next_functions}:
         warnings.warn(
-            "Using a non-full backward hook when the forward contains multiple autograd Nodes is deprecated and will be removed "
-            f"in future versions. {missing_input}",
+            "Using a non-full backward hook when the forward contains multiple autograd Nodes is deprecated and will "
+            f"be removed in future versions. {missing_input}",
             FutureWarning,
             stacklevel=5,
         )

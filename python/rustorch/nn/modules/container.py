@@ -23,7 +23,8 @@ class Container(Module):
 
     def __init__(self, **kwargs: Any) -> None:
         warnings.warn(
-            "`nn.Container` is deprecated. All of its functionality is now implemented in `nn.Module`. Subclass that instead.",
+            "`nn.Container` is deprecated. All of its functionality is now implemented in `nn.Module`. Subclass that "
+            "instead.",
             FutureWarning,
             stacklevel=2,
         )
@@ -51,7 +52,11 @@ class Sequential(Module):
 
     def __init__(self, *args: Any) -> None:
         super().__init__()
-        named = args[0].items() if len(args) == 1 and isinstance(args[0], OrderedDict) else ((str(i), m) for i, m in enumerate(args))
+        named = (
+            args[0].items()
+            if len(args) == 1 and isinstance(args[0], OrderedDict)
+            else ((str(i), m) for i, m in enumerate(args))
+        )
         for name, module in named:
             self.add_module(name, module)
 
@@ -248,13 +253,17 @@ class ModuleList(Module):
 def pairs_of(given: Any, class_name: str, whole: str) -> Iterator[tuple[str, Any]]:
     """The (key, value) pairs of a mapping or of an iterable of pairs; refused in the words of ``class_name``."""
     if not isinstance(given, Iterable):
-        raise TypeError(f"{whole}.update should be called with an iterable of key/value pairs, but got {type(given).__name__}")
+        raise TypeError(
+            f"{whole}.update should be called with an iterable of key/value pairs, but got {type(given).__name__}"
+        )
     if isinstance(given, Mapping) or hasattr(given, "items"):
         yield from given.items()
         return
     for position, pair in enumerate(given):
         if not isinstance(pair, Iterable):
-            raise TypeError(f"{class_name} update sequence element #{position} should be Iterable; is{type(pair).__name__}")
+            raise TypeError(
+                f"{class_name} update sequence element #{position} should be Iterable; is{type(pair).__name__}"
+            )
         if len(pair) != 2:  # type: ignore[arg-type]
             raise ValueError(f"{class_name} update sequence element #{position} has length {len(pair)}; 2 is required")  # type: ignore[arg-type]
         key, value = pair

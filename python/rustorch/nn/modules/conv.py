@@ -201,8 +201,9 @@ class Conv1d(_Convolution):
 class Conv2d(_Convolution):
     """Cross-correlation of (N, C_in, H, W) or (C_in, H, W) with ``weight`` (C_out, C_in / groups, kh, kw).
 
-    The result has ``(H + 2 padding - dilation (kh - 1) - 1) // stride + 1`` rows, and columns likewise. ``padding`` is a number, a
-    pair, ``"same"`` or ``"valid"``; ``padding_mode`` is ``zeros``, ``reflect``, ``replicate`` or ``circular``.
+    The result has ``(H + 2 padding - dilation (kh - 1) - 1) // stride + 1`` rows, and columns likewise. ``padding`` is
+    a number, a pair, ``"same"`` or ``"valid"``; ``padding_mode`` is ``zeros``, ``reflect``, ``replicate`` or
+    ``circular``.
 
     >>> import rustorch as torch
     >>> torch.nn.Conv2d(1, 6, 3)(torch.zeros(2, 1, 8, 8)).shape
@@ -264,8 +265,8 @@ class _TransposedConvolution(_ConvNd):
             sizes = sizes[leading:]
         if len(sizes) != dims:
             raise ValueError(
-                f"ConvTranspose{dims}D: for {input.dim()}D input, output_size must have {dims} or {leading + dims} elements "
-                f"(got {len(sizes)})"
+                f"ConvTranspose{dims}D: for {input.dim()}D input, output_size must have {dims} or {leading + dims} "
+                f"elements (got {len(sizes)})"
             )
         smallest = [
             (input.size(d + leading) - 1) * self.stride[d]
@@ -277,8 +278,8 @@ class _TransposedConvolution(_ConvNd):
         largest = [low + step - 1 for low, step in zip(smallest, self.stride, strict=True)]
         if any(not low <= size <= high for low, size, high in zip(smallest, sizes, largest, strict=True)):
             raise ValueError(
-                f"requested an output size of {sizes}, but valid sizes range from {smallest} to {largest} (for an input of "
-                f"{input.size()[2:]})"
+                f"requested an output size of {sizes}, but valid sizes range from {smallest} to {largest} (for an "
+                f"input of {input.size()[2:]})"
             )
         return tuple(size - low for size, low in zip(sizes, smallest, strict=True))
 
@@ -337,8 +338,8 @@ class _LazyConvolution(LazyModuleMixin):
         spatial = self.dims  # type: ignore[attr-defined]
         if input.dim() not in (spatial + 1, spatial + 2):
             raise RuntimeError(
-                f"Expected {spatial + 1}D (unbatched) or {spatial + 2}D (batched) input to {type(self).__name__}, but got input of "
-                f"size: {input.shape}"
+                f"Expected {spatial + 1}D (unbatched) or {spatial + 2}D (batched) input to {type(self).__name__}, but "
+                f"got input of size: {input.shape}"
             )
         self.in_channels = input.shape[input.dim() - spatial - 1]
         if self.in_channels % self.groups:  # type: ignore[attr-defined]

@@ -63,7 +63,8 @@ class ModuleConversion(ModuleTree):
         return self
 
     def to(self: Self, *args: Any, **kwargs: Any) -> Self:
-        """Move and cast: ``to(device)``, ``to(dtype)``, ``to(device, dtype)``, ``to(tensor)``, ``to(memory_format=...)``.
+        """Move and cast: ``to(device)``, ``to(dtype)``, ``to(device, dtype)``, ``to(tensor)``,
+        ``to(memory_format=...)``.
 
         Only floating-point (and complex) parameters and buffers are cast; all are moved.
 
@@ -74,13 +75,15 @@ class ModuleConversion(ModuleTree):
         device, dtype, non_blocking, memory_format = _parse_to(*args, **kwargs)
         if dtype is not None:
             if not (dtype.is_floating_point or dtype.is_complex):
-                raise TypeError(f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype}")
+                raise TypeError(
+                    f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype}"
+                )
             if dtype.is_complex:
                 warnings.warn(
-                    "Complex modules are a new feature under active development whose design may change, and some modules might "
-                    "not work as expected when using complex tensors as parameters or buffers. Please file an issue at "
-                    "https://github.com/pytorch/pytorch/issues/new?template=bug-report.yml if a complex module does not work as "
-                    "expected.",
+                    "Complex modules are a new feature under active development whose design may change, and some "
+                    "modules might not work as expected when using complex tensors as parameters or buffers. Please "
+                    "file an issue at https://github.com/pytorch/pytorch/issues/new?template=bug-report.yml if a "
+                    "complex module does not work as expected.",
                     stacklevel=2,
                 )
 
@@ -133,5 +136,3 @@ class ModuleConversion(ModuleTree):
     def share_memory(self) -> NoReturn:
         """Not built: tensors cannot be placed in memory shared between processes yet."""
         raise NotImplementedError("rustorch.nn.Module.share_memory is not implemented")
-
-

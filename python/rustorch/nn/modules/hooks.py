@@ -14,7 +14,7 @@ from rustorch.nn.modules.backward_hook import BackwardHook, warn_about_partial_g
 from rustorch.utils.hooks import RemovableHandle
 
 if TYPE_CHECKING:
-    from rustorch.nn.modules.module import Module
+    pass
 
 Hook = Callable[..., Any]
 
@@ -34,7 +34,8 @@ _MIXED_BACKWARD = (
     "Cannot use both regular backward hooks and full backward hooks on a single Module. Please use only one of them."
 )
 _MIXED_GLOBAL_BACKWARD = (
-    "Cannot use both regular backward hooks and full backward hooks as a global Module hook. Please use only one of them."
+    "Cannot use both regular backward hooks and full backward hooks as a global Module hook. Please use only one of "
+    "them."
 )
 
 
@@ -45,7 +46,10 @@ def note_hook() -> None:
 
 
 def _add_hook(
-    hooks: OrderedDict[int, Hook], hook: Hook, prepend: bool = False, marks: list[tuple[OrderedDict[int, bool], bool]] | None = None
+    hooks: OrderedDict[int, Hook],
+    hook: Hook,
+    prepend: bool = False,
+    marks: list[tuple[OrderedDict[int, bool], bool]] | None = None,
 ) -> RemovableHandle:
     """Put ``hook`` last (or first) among ``hooks`` and under its id into each of ``marks`` that is wanted."""
     marks = marks or []
@@ -65,7 +69,9 @@ def register_module_forward_pre_hook(hook: Hook) -> RemovableHandle:
     return _add_hook(_global_forward_pre_hooks, hook)
 
 
-def register_module_forward_hook(hook: Hook, *, with_kwargs: bool = False, always_call: bool = False) -> RemovableHandle:
+def register_module_forward_hook(
+    hook: Hook, *, with_kwargs: bool = False, always_call: bool = False
+) -> RemovableHandle:
     """Call ``hook(module, args, output)`` after every module's forward."""
     marks = [(_global_forward_hooks_with_kwargs, with_kwargs), (_global_forward_hooks_always_called, always_call)]
     return _add_hook(_global_forward_hooks, hook, marks=marks)
@@ -142,7 +148,9 @@ class _Call:
                 if changed is None:
                     continue
                 if not (isinstance(changed, tuple) and len(changed) == 2):
-                    raise RuntimeError(f"forward pre-hook must return None or a tuple of (new_args, new_kwargs), but got {changed}.")
+                    raise RuntimeError(
+                        f"forward pre-hook must return None or a tuple of (new_args, new_kwargs), but got {changed}."
+                    )
                 self.args, self.kwargs = changed
             else:
                 changed = hook(module, self.args)
@@ -175,8 +183,8 @@ class _Call:
         if backward is not None:
             if not isinstance(self.result, (Tensor, tuple)):
                 warnings.warn(
-                    "For backward hooks to be called, module output should be a Tensor or a tuple of Tensors but received "
-                    f"{type(self.result)}",
+                    "For backward hooks to be called, module output should be a Tensor or a tuple of Tensors but "
+                    f"received {type(self.result)}",
                     stacklevel=4,
                 )
             self.result = backward.setup_output_hook(self.result)
@@ -188,7 +196,11 @@ class _Call:
         """The old backward hooks sit on the node of the first tensor in the result."""
         first = self.result
         while not isinstance(first, Tensor):
-            first = next(value for value in first.values() if isinstance(value, Tensor)) if isinstance(first, dict) else first[0]
+            first = (
+                next(value for value in first.values() if isinstance(value, Tensor))
+                if isinstance(first, dict)
+                else first[0]
+            )
         node = first.grad_fn
         if node is not None:
             for hook in hooks:
@@ -196,7 +208,8 @@ class _Call:
             warn_about_partial_gradients(self.args, self.result, node)
 
     def run_always_called(self) -> None:
-        """After a failure: the hooks that asked to be called in any case, their own failures silenced with a warning."""
+        """After a failure: the hooks that asked to be called in any case, their own failures silenced with a
+        warning."""
         own = self.module._forward_hooks_always_called
         for scope, hooks, always in (
             ("global module", _global_forward_hooks, _global_forward_hooks_always_called),
@@ -208,8 +221,8 @@ class _Call:
                         self._call_forward_hook(key, hook)
                     except Exception as error:
                         warnings.warn(
-                            f"{scope} forward hook with ``always_call=True`` raised an exception that was silenced as another "
-                            f"error was raised in forward: {error}",
+                            f"{scope} forward hook with ``always_call=True`` raised an exception that was silenced "
+                            f"as another error was raised in forward: {error}",
                             stacklevel=4,
                         )
 
@@ -266,8 +279,11 @@ class ModuleHooks:
                 (full if is_full else partial).extend(hooks.values())
         return full, partial, [*_global_backward_pre_hooks.values(), *self._backward_pre_hooks.values()]
 
-    def register_forward_pre_hook(self, hook: Hook, *, prepend: bool = False, with_kwargs: bool = False) -> RemovableHandle:
-        """Call ``hook(module, args)`` (or ``hook(module, args, kwargs)``) before forward; what it returns replaces the arguments."""
+    def register_forward_pre_hook(
+        self, hook: Hook, *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Call ``hook(module, args)`` (or ``hook(module, args, kwargs)``) before forward; what it returns replaces the
+        arguments."""
         return _add_hook(self._forward_pre_hooks, hook, prepend, [(self._forward_pre_hooks_with_kwargs, with_kwargs)])
 
     def register_forward_hook(
@@ -288,11 +304,13 @@ class ModuleHooks:
         return _add_hook(self._forward_hooks, hook, prepend, marks)
 
     def register_full_backward_pre_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
-        """Call ``hook(module, grad_output)`` before the gradients of the inputs are computed; it may return other gradients."""
+        """Call ``hook(module, grad_output)`` before the gradients of the inputs are computed; it may return other
+        gradients."""
         return _add_hook(self._backward_pre_hooks, hook, prepend)
 
     def register_full_backward_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
-        """Call ``hook(module, grad_input, grad_output)`` when the gradients of the inputs are known; it may return others."""
+        """Call ``hook(module, grad_input, grad_output)`` when the gradients of the inputs are known; it may return
+        others."""
         if self._is_full_backward_hook is False:
             raise RuntimeError(_MIXED_BACKWARD)
         self._is_full_backward_hook = True

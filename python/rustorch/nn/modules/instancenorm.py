@@ -60,11 +60,12 @@ class _InstanceNorm(_NormBase):
         if input.size(dim) != self.num_features:
             if self.affine:
                 raise ValueError(
-                    f"expected input's size at dim={dim} to match num_features ({self.num_features}), but got: {input.size(dim)}."
+                    f"expected input's size at dim={dim} to match num_features ({self.num_features}), but got: "
+                    f"{input.size(dim)}."
                 )
             warnings.warn(
-                f"input's size at dim={dim} does not match num_features. You can silence this warning by not passing in "
-                "num_features, which is not used because affine=False",
+                f"input's size at dim={dim} does not match num_features. You can silence this warning by not passing "
+                "in num_features, which is not used because affine=False",
                 stacklevel=2,
             )
         return self._normalize(input) if batched else self._normalize(input.unsqueeze(0)).squeeze(0)
@@ -84,11 +85,11 @@ class _InstanceNorm(_NormBase):
             if found:
                 name = type(self).__name__
                 error_msgs.append(
-                    f"Unexpected running stats buffer(s) {' and '.join(repr_of(key) for key in found)} for {name} with "
-                    "track_running_stats=False. If state_dict is a checkpoint saved before 0.4.0, this may be expected because "
-                    f"{name} does not track running stats by default since 0.4.0. Please remove these keys from state_dict. If "
-                    f"the running stats are actually needed, instead set track_running_stats=True in {name} to enable them. See "
-                    f"the documentation of {name} for details."
+                    f"Unexpected running stats buffer(s) {' and '.join(repr_of(key) for key in found)} for {name} "
+                    "with track_running_stats=False. If state_dict is a checkpoint saved before 0.4.0, this may be "
+                    f"expected because {name} does not track running stats by default since 0.4.0. Please remove "
+                    "these keys from state_dict. If the running stats are actually needed, instead set "
+                    f"track_running_stats=True in {name} to enable them. See the documentation of {name} for details."
                 )
                 for key in found:
                     state_dict.pop(key)

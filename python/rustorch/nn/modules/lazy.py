@@ -12,7 +12,8 @@ __all__ = ["LazyModuleMixin"]
 
 
 class LazyModuleMixin:
-    """Put before a module class: parameters stay uninitialised until the first call, which `initialize_parameters` gives a shape.
+    """Put before a module class: parameters stay uninitialised until the first call, which `initialize_parameters`
+    gives a shape.
 
     After the first call the module becomes one of ``cls_to_become``.
     """
@@ -24,7 +25,8 @@ class LazyModuleMixin:
         self._load_hook = self._register_load_state_dict_pre_hook(self._lazy_load_hook)  # type: ignore[attr-defined]
         self._initialize_hook = self.register_forward_pre_hook(self._infer_parameters, with_kwargs=True)  # type: ignore[attr-defined]
         warnings.warn(
-            "Lazy modules are a new feature under heavy development so changes to the API or functionality can happen at any moment.",
+            "Lazy modules are a new feature under heavy development so changes to the API or functionality can "
+            "happen at any moment.",
             stacklevel=2,
         )
 

@@ -29,7 +29,8 @@ class Identity(Module):
 
 
 class Linear(Module):
-    """``y = x W^T + b``. Shapes: ``x`` (*, in_features), ``weight`` (out_features, in_features), ``y`` (*, out_features).
+    """``y = x W^T + b``. Shapes: ``x`` (*, in_features), ``weight`` (out_features, in_features), ``y`` (*,
+    out_features).
 
     >>> import rustorch as torch
     >>> torch.nn.Linear(3, 2)(torch.zeros(4, 3)).shape
@@ -42,7 +43,9 @@ class Linear(Module):
     weight: Tensor
     bias: Tensor | None
 
-    def __init__(self, in_features: int, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None) -> None:
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None
+    ) -> None:
         super().__init__()
         self.in_features = in_features
         self.out_features = out_features

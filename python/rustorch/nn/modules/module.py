@@ -56,7 +56,8 @@ _HOOK_DICTIONARIES = (
 class Module(ModuleHooks, ModuleState, ModuleConversion):
     """A layer or model: parameters, buffers and submodules, and the ``forward`` that uses them.
 
-    Subclass it, call ``super().__init__()`` first, assign parameters and submodules as attributes, and define ``forward``.
+    Subclass it, call ``super().__init__()`` first, assign parameters and submodules as attributes, and define
+    ``forward``.
 
     >>> import rustorch as torch
     >>> class Scale(torch.nn.Module):
@@ -76,9 +77,13 @@ class Module(ModuleHooks, ModuleState, ModuleConversion):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if not self.call_super_init:
             if kwargs:
-                raise TypeError(f"{type(self).__name__}.__init__() got an unexpected keyword argument '{next(iter(kwargs))}'")
+                raise TypeError(
+                    f"{type(self).__name__}.__init__() got an unexpected keyword argument '{next(iter(kwargs))}'"
+                )
             if args:
-                raise TypeError(f"{type(self).__name__}.__init__() takes 1 positional argument but {len(args) + 1} were given")
+                raise TypeError(
+                    f"{type(self).__name__}.__init__() takes 1 positional argument but {len(args) + 1} were given"
+                )
         attributes = self.__dict__
         attributes["training"] = True
         attributes["_parameters"] = {}
@@ -123,9 +128,10 @@ class Module(ModuleHooks, ModuleState, ModuleConversion):
         """Drop the gradients of all parameters, or with ``set_to_none=False`` fill them with zeros."""
         if getattr(self, "_is_replica", False):
             warnings.warn(
-                "Calling .zero_grad() from a module created with nn.DataParallel() has no effect. The parameters are copied (in a "
-                "differentiable manner) from the original module. This means they are not leaf nodes in autograd and so don't "
-                "accumulate gradients. If you need gradients in your forward method, consider using autograd.grad instead.",
+                "Calling .zero_grad() from a module created with nn.DataParallel() has no effect. The parameters are "
+                "copied (in a differentiable manner) from the original module. This means they are not leaf nodes in "
+                "autograd and so don't accumulate gradients. If you need gradients in your forward method, consider "
+                "using autograd.grad instead.",
                 stacklevel=2,
             )
         for parameter in self.parameters():

@@ -28,7 +28,8 @@ def _line(key: Any, value: Any, kind: str) -> str:
         return f"  ({key}): Object of type: {type(value).__name__}"
     size = "x".join(str(length) for length in value.size())
     device = "" if value.device.type == "cpu" else f" ({value.device})"
-    return f"  ({key}): {'Parameter' if isinstance(value, Parameter) else 'Tensor'} containing: [{kind} of size {size}{device}]"
+    holder = "Parameter" if isinstance(value, Parameter) else "Tensor"
+    return f"  ({key}): {holder} containing: [{kind} of size {size}{device}]"
 
 
 class ParameterList(Module):
@@ -156,7 +157,7 @@ class ParameterDict(Module):
 
     def get(self, key: str, default: Any = None) -> Any:
         """The value of ``key``, or ``default``."""
-        return self[key] if key in self else default
+        return getattr(self, key) if key in self else default
 
     def fromkeys(self, keys: Iterable[str], default: Any = None) -> ParameterDict:
         """A new `ParameterDict` with ``default`` under each of ``keys``."""
@@ -175,7 +176,8 @@ class ParameterDict(Module):
         return (self[key] for key in self._keys)
 
     def update(self, parameters: Any) -> None:
-        """Add the values of a mapping or of an iterable of pairs; a plain mapping is taken in the order of its sorted keys."""
+        """Add the values of a mapping or of an iterable of pairs; a plain mapping is taken in the order of its sorted
+        keys."""
         if isinstance(parameters, Mapping) and not isinstance(parameters, OrderedDict):
             parameters = OrderedDict(sorted(parameters.items()))
         for key, parameter in pairs_of(parameters, "ParameterDict", "ParametersDict"):

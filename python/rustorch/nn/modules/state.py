@@ -69,7 +69,8 @@ class ModuleState(ModuleTree):
     # -- hooks -------------------------------------------------------------------------------------------------------
 
     def _register_state_dict_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call ``hook(module, state_dict, prefix, local_metadata)`` after the module's state was collected; it may return another."""
+        """Call ``hook(module, state_dict, prefix, local_metadata)`` after the module's state was collected; it may
+        return another."""
         if getattr(hook, "_from_public_api", False):
             raise RuntimeError(
                 "Cannot register the same function as the state dict post hook that was previously registered via "
@@ -80,7 +81,8 @@ class ModuleState(ModuleTree):
         return handle
 
     def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call ``hook(module, state_dict, prefix, local_metadata)`` after the module's state was collected; it changes it in place."""
+        """Call ``hook(module, state_dict, prefix, local_metadata)`` after the module's state was collected; it changes
+        it in place."""
         hook._from_public_api = True  # type: ignore[attr-defined]
         handle = RemovableHandle(self._state_dict_hooks)
         self._state_dict_hooks[handle.id] = hook
@@ -92,13 +94,16 @@ class ModuleState(ModuleTree):
         self._state_dict_pre_hooks[handle.id] = hook
         return handle
 
-    def _register_load_state_dict_pre_hook(self, hook: Callable[..., Any], with_module: bool = False) -> RemovableHandle:
+    def _register_load_state_dict_pre_hook(
+        self, hook: Callable[..., Any], with_module: bool = False
+    ) -> RemovableHandle:
         handle = RemovableHandle(self._load_state_dict_pre_hooks)
         self._load_state_dict_pre_hooks[handle.id] = _WrappedHook(hook, self if with_module else None)
         return handle
 
     def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call ``hook(module, state_dict, prefix, local_metadata, strict, missing, unexpected, errors)`` before loading."""
+        """Call ``hook(module, state_dict, prefix, local_metadata, strict, missing, unexpected, errors)`` before
+        loading."""
         return self._register_load_state_dict_pre_hook(hook, with_module=True)
 
     def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
@@ -128,7 +133,9 @@ class ModuleState(ModuleTree):
         if type(self).get_extra_state is not ModuleState.get_extra_state:
             destination[prefix + _EXTRA_STATE_KEY_SUFFIX] = self.get_extra_state()
 
-    def state_dict(self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> dict[str, Any]:
+    def state_dict(
+        self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False
+    ) -> dict[str, Any]:
         """The parameters and persistent buffers of the whole tree, by dotted name; they share memory with the module.
 
         ``keep_vars`` leaves them attached to the graph. The result's ``_metadata`` keeps each module's version.
@@ -140,7 +147,8 @@ class ModuleState(ModuleTree):
         if args:
             warnings.warn(
                 "Positional args are being deprecated, use kwargs instead. Refer to "
-                "https://docs.pytorch.org/docs/main/generated/torch.nn.Module.html#torch.nn.Module.state_dict for details.",
+                "https://docs.pytorch.org/docs/main/generated/torch.nn.Module.html#torch.nn.Module.state_dict for "
+                "details.",
                 FutureWarning,
                 stacklevel=2,
             )
@@ -179,10 +187,13 @@ class ModuleState(ModuleTree):
         unexpected_keys: list[str],
         error_msgs: list[str],
     ) -> None:
-        """Take this module's own tensors, without those of submodules, out of ``state_dict``; subclasses may override it."""
+        """Take this module's own tensors, without those of submodules, out of ``state_dict``; subclasses may override
+        it."""
         for hook in self._load_state_dict_pre_hooks.values():
             hook(state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
-        buffers = {name: buffer for name, buffer in self._buffers.items() if name not in self._non_persistent_buffers_set}
+        buffers = {
+            name: buffer for name, buffer in self._buffers.items() if name not in self._non_persistent_buffers_set
+        }
         own = {name: tensor for name, tensor in {**self._parameters, **buffers}.items() if tensor is not None}
         assign = local_metadata.get("assign_to_params_buffers", False)
         for name, current in own.items():
@@ -204,20 +215,23 @@ class ModuleState(ModuleTree):
     def _load_tensor(self, key: str, name: str, current: Tensor, given: Any, assign: bool) -> str | None:
         """Copy or assign ``given`` to the tensor ``name``; a refusal is returned in words."""
         if not isinstance(given, Tensor) and not hasattr(type(given), "__torch_function__"):
-            return f'While copying the parameter named "{key}", expected torch.Tensor or Tensor-like object from checkpoint but received {type(given)}'
+            return (
+                f'While copying the parameter named "{key}", expected torch.Tensor or Tensor-like object from '
+                f"checkpoint but received {type(given)}"
+            )
         if not is_lazy(current):
             if current.dim() == 0 and tuple(given.shape) == (1,):
                 given = given[0]  # what very old checkpoints hold in place of a 0-dim tensor
             if given.shape != current.shape:
                 return (
-                    f"size mismatch for {key}: copying a param with shape {given.shape} from checkpoint, "
-                    f"the shape in current model is {current.shape}."
+                    f"size mismatch for {key}: copying a param with shape {given.shape} from checkpoint, the shape in "
+                    f"current model is {current.shape}."
                 )
         if current.is_meta and not given.is_meta and not assign:
             warnings.warn(
-                f"for {key}: copying from a non-meta parameter in the checkpoint to a meta parameter in the current model, which "
-                "is a no-op. (Did you mean to pass `assign=True` to assign items in the state dictionary to their corresponding "
-                "key in the module instead of copying them in place?)",
+                f"for {key}: copying from a non-meta parameter in the checkpoint to a meta parameter in the current "
+                "model, which is a no-op. (Did you mean to pass `assign=True` to assign items in the state "
+                "dictionary to their corresponding key in the module instead of copying them in place?)",
                 stacklevel=2,
             )
         try:
@@ -244,11 +258,13 @@ class ModuleState(ModuleTree):
         elif strict and key in state_dict:
             unexpected_keys.append(key)
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> _IncompatibleKeys:
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> _IncompatibleKeys:
         """Copy the tensors of ``state_dict`` into the tree (or, with ``assign``, put them in its place).
 
-        Raises RuntimeError that names every missing and unexpected key (unless ``strict=False``) and every shape that does not fit;
-        the tensors that fit are loaded all the same.
+        Raises RuntimeError that names every missing and unexpected key (unless ``strict=False``) and every shape that
+        does not fit; the tensors that fit are loaded all the same.
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
@@ -265,7 +281,9 @@ class ModuleState(ModuleTree):
         local_metadata = {} if metadata is None else metadata.get(prefix[:-1], {})
         if assign:
             local_metadata["assign_to_params_buffers"] = assign
-        self._load_from_state_dict(entries, prefix, local_metadata, True, report.missing, report.unexpected, report.errors)
+        self._load_from_state_dict(
+            entries, prefix, local_metadata, True, report.missing, report.unexpected, report.errors
+        )
         for name, child in self._modules.items():
             if child is not None:
                 child_prefix = prefix + name + "."
@@ -274,6 +292,6 @@ class ModuleState(ModuleTree):
         for hook in self._load_state_dict_post_hooks.values():
             if hook(self, _IncompatibleKeys(report.missing, report.unexpected)) is not None:
                 raise AssertionError(
-                    "Hooks registered with ``register_load_state_dict_post_hook`` are not expected to return new values, if "
-                    "incompatible_keys need to be modified, it should be done inplace."
+                    "Hooks registered with ``register_load_state_dict_post_hook`` are not expected to return new "
+                    "values, if incompatible_keys need to be modified, it should be done inplace."
                 )

@@ -14,7 +14,8 @@ from rustorch.utils.hooks import RemovableHandle
 if TYPE_CHECKING:
     from rustorch.nn.modules.module import Module
 
-# Called before a buffer, module or parameter is registered anywhere; a value that is not None replaces what is registered.
+# Called before a buffer, module or parameter is registered anywhere; a value that is not None replaces what is
+# registered.
 _global_buffer_registration_hooks: OrderedDict[int, Callable[..., Any]] = OrderedDict()
 _global_module_registration_hooks: OrderedDict[int, Callable[..., Any]] = OrderedDict()
 _global_parameter_registration_hooks: OrderedDict[int, Callable[..., Any]] = OrderedDict()
@@ -50,7 +51,8 @@ def _hooked(hooks: OrderedDict[int, Callable[..., Any]], module: object, name: s
 
 
 def typename(value: object) -> str:
-    """The name of a value's type as PyTorch's messages give it: ``torch.FloatTensor`` for tensors, ``module.Class`` else."""
+    """The name of a value's type as PyTorch's messages give it: ``torch.FloatTensor`` for tensors, ``module.Class``
+    else."""
     if isinstance(value, Tensor):
         return value.type()
     kind = value if isinstance(value, type) else type(value)
@@ -67,8 +69,8 @@ def indented(text: str, width: int = 2) -> str:
 class ModuleTree:
     """Registration, attribute access, traversal and printing; one part of `Module`.
 
-    Parameters, buffers and submodules live in the dictionaries ``_parameters``, ``_buffers`` and ``_modules`` and are reached as
-    attributes through ``__getattr__``; a name is in at most one of these and the instance dictionary.
+    Parameters, buffers and submodules live in the dictionaries ``_parameters``, ``_buffers`` and ``_modules`` and are
+    reached as attributes through ``__getattr__``; a name is in at most one of these and the instance dictionary.
     """
 
     _parameters: dict[str, Parameter | None]
@@ -91,12 +93,15 @@ class ModuleTree:
             raise KeyError(f"attribute '{name}' already exists")
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
-        """Register ``tensor`` (or None) as a buffer: state that is saved, unless ``persistent=False``, and moved, but not trained."""
+        """Register ``tensor`` (or None) as a buffer: state that is saved, unless ``persistent=False``, and moved, but
+        not trained."""
         if "_buffers" not in self.__dict__:
             raise AttributeError("cannot assign buffer before Module.__init__() call")
         self._check_new_name("buffer", name, self._buffers, 'buffer name can\'t contain "."')
         if tensor is not None and not isinstance(tensor, Tensor) and not hasattr(tensor, "__torch_function__"):
-            raise TypeError(f"cannot assign '{typename(tensor)}' object to buffer '{name}' (torch Tensor or None required)")
+            raise TypeError(
+                f"cannot assign '{typename(tensor)}' object to buffer '{name}' (torch Tensor or None required)"
+            )
         self._buffers[name] = _hooked(_global_buffer_registration_hooks, self, name, tensor)
         if persistent:
             self._non_persistent_buffers_set.discard(name)
@@ -112,11 +117,13 @@ class ModuleTree:
             self._parameters[name] = None
             return
         if not isinstance(param, Parameter):
-            raise TypeError(f"cannot assign '{typename(param)}' object to parameter '{name}' (torch.nn.Parameter or None required)")
+            raise TypeError(
+                f"cannot assign '{typename(param)}' object to parameter '{name}' (torch.nn.Parameter or None required)"
+            )
         if param.grad_fn is not None:
             raise ValueError(
-                f"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must be created explicitly. To express "
-                f"'{name}' as a function of another Tensor, compute the value in the forward() method."
+                f"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must be created explicitly. "
+                f"To express '{name}' as a function of another Tensor, compute the value in the forward() method."
             )
         self._parameters[name] = _hooked(_global_parameter_registration_hooks, self, name, param)
 
@@ -165,7 +172,9 @@ class ModuleTree:
             self.register_parameter(name, value)
         elif parameters is not None and name in parameters:
             if value is not None:
-                raise TypeError(f"cannot assign '{typename(value)}' as parameter '{name}' (torch.nn.Parameter or None expected)")
+                raise TypeError(
+                    f"cannot assign '{typename(value)}' as parameter '{name}' (torch.nn.Parameter or None expected)"
+                )
             self.register_parameter(name, value)
         elif isinstance(value, ModuleTree):
             if parameters is None:
@@ -174,7 +183,9 @@ class ModuleTree:
             self._modules[name] = _hooked(_global_module_registration_hooks, self, name, value)
         elif parameters is not None and name in self._modules:
             if value is not None:
-                raise TypeError(f"cannot assign '{typename(value)}' as child module '{name}' (torch.nn.Module or None expected)")
+                raise TypeError(
+                    f"cannot assign '{typename(value)}' as child module '{name}' (torch.nn.Module or None expected)"
+                )
             self._modules[name] = _hooked(_global_module_registration_hooks, self, name, value)
         elif isinstance(value, Buffer) or (parameters is not None and name in self._buffers):
             self._assign_buffer(name, value)
@@ -183,19 +194,22 @@ class ModuleTree:
 
     def _assign_buffer(self, name: str, value: Any) -> None:
         if value is not None and not isinstance(value, Tensor) and not hasattr(value, "__torch_function__"):
-            raise TypeError(f"cannot assign '{typename(value)}' as buffer '{name}' (torch.nn.Buffer, torch.Tensor or None expected)")
+            raise TypeError(
+                f"cannot assign '{typename(value)}' as buffer '{name}' (torch.nn.Buffer, torch.Tensor or None expected)"
+            )
         persistent = value.persistent if isinstance(value, Buffer) else name not in self._non_persistent_buffers_set
         # A subclass may override register_buffer() with the older signature that knows no `persistent`.
-        if getattr(self.register_buffer, "__func__", None) is ModuleTree.register_buffer:
-            self.register_buffer(name, value, persistent)
-        elif "persistent" in inspect.signature(self.register_buffer).parameters:
+        if (
+            getattr(self.register_buffer, "__func__", None) is ModuleTree.register_buffer
+            or "persistent" in inspect.signature(self.register_buffer).parameters
+        ):
             self.register_buffer(name, value, persistent)
         elif persistent:
             self.register_buffer(name, value)
         else:
             raise RuntimeError(
-                "Registering a non-persistent buffer on a Module subclass that implements register_buffer() without the "
-                "persistent argument is not allowed."
+                "Registering a non-persistent buffer on a Module subclass that implements register_buffer() without "
+                "the persistent argument is not allowed."
             )
 
     def __delattr__(self, name: str) -> None:
@@ -216,7 +230,8 @@ class ModuleTree:
     # -- one member by its dotted name -------------------------------------------------------------------------------
 
     def get_submodule(self, target: str) -> Module:
-        """The submodule with the dotted name ``target``; ``""`` is the module itself. Raises AttributeError where there is none."""
+        """The submodule with the dotted name ``target``; ``""`` is the module itself. Raises AttributeError where there
+        is none."""
         module: Any = self
         for name in target.split(".") if target else ():
             if not hasattr(module, name):
@@ -285,7 +300,9 @@ class ModuleTree:
         for _, parameter in self.named_parameters(recurse=recurse):
             yield parameter
 
-    def named_parameters(self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True) -> Iterator[tuple[str, Parameter]]:
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
         """Pairs of dotted name and parameter.
 
         >>> import rustorch as torch
@@ -299,7 +316,9 @@ class ModuleTree:
         for _, buffer in self.named_buffers(recurse=recurse):
             yield buffer
 
-    def named_buffers(self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True) -> Iterator[tuple[str, Tensor]]:
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
         """Pairs of dotted name and buffer."""
         yield from self._named_members(lambda module: module._buffers.items(), prefix, recurse, remove_duplicate)
 

@@ -1,6 +1,12 @@
 """Helpers around modules: gradient clipping and parameters as one vector."""
 
-from rustorch.nn.utils.clip_grad import clip_grad_norm, clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm
+from rustorch.nn.utils.clip_grad import (
+    clip_grad_norm,
+    clip_grad_norm_,
+    clip_grad_value_,
+    clip_grads_with_norm_,
+    get_total_norm,
+)
 from rustorch.nn.utils.convert_parameters import parameters_to_vector, vector_to_parameters
 
 __all__ = [

@@ -23,7 +23,9 @@ class _WithMomentum(LRScheduler):
 
     use_beta1: bool
 
-    def _start_momentum(self, base_momentum: Any, max_momentum: Any, last_epoch: int) -> tuple[list[float], list[float]]:
+    def _start_momentum(
+        self, base_momentum: Any, max_momentum: Any, last_epoch: int
+    ) -> tuple[list[float], list[float]]:
         """Set the first momentum of every group, unless resuming; returns the lowest and the highest of each."""
         defaults = self.optimizer.defaults
         if "momentum" not in defaults and "betas" not in defaults:
@@ -48,8 +50,8 @@ class _WithMomentum(LRScheduler):
 class CyclicLR(_WithMomentum):
     """Between ``base_lr`` and ``max_lr`` in triangles of ``step_size_up`` and ``step_size_down`` steps.
 
-    ``mode``: ``triangular``, ``triangular2`` (each cycle half as high) or ``exp_range`` (height times ``gamma ** step``);
-    ``scale_fn`` gives heights of one's own, of the cycle or the step as ``scale_mode`` says.
+    ``mode``: ``triangular``, ``triangular2`` (each cycle half as high) or ``exp_range`` (height times ``gamma **
+    step``); ``scale_fn`` gives heights of one's own, of the cycle or the step as ``scale_mode`` says.
     """
 
     def __init__(
@@ -129,8 +131,8 @@ class CyclicLR(_WithMomentum):
 class OneCycleLR(_WithMomentum):
     """Up to ``max_lr`` in the first ``pct_start`` of all steps, then down far below the start.
 
-    The rate starts at ``max_lr / div_factor`` and ends at that over ``final_div_factor``; ``three_phase`` goes back to the start
-    symmetrically before it goes to the end. ``anneal_strategy``: ``cos`` or ``linear``.
+    The rate starts at ``max_lr / div_factor`` and ends at that over ``final_div_factor``; ``three_phase`` goes back to
+    the start symmetrically before it goes to the end. ``anneal_strategy``: ``cos`` or ``linear``.
     """
 
     def __init__(

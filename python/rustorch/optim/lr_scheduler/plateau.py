@@ -21,8 +21,8 @@ __all__ = ["ReduceLROnPlateau"]
 class ReduceLROnPlateau(LRScheduler):
     """Times ``factor`` when the metric given to `step` has not got better for more than ``patience`` epochs.
 
-    ``mode``: ``min`` or ``max`` is better; ``threshold`` (``rel`` or ``abs``) is by how much; ``cooldown`` epochs are waited after
-    a change, and ``min_lr`` is the lowest rate.
+    ``mode``: ``min`` or ``max`` is better; ``threshold`` (``rel`` or ``abs``) is by how much; ``cooldown`` epochs are
+    waited after a change, and ``min_lr`` is the lowest rate.
     """
 
     def __init__(
@@ -107,9 +107,10 @@ class ReduceLROnPlateau(LRScheduler):
         if len(groups) != len(self.min_lrs):
             if self.default_min_lr is None:
                 raise RuntimeError(
-                    f"The number of param groups in the `optimizer` ({len(groups)}) differs from when `ReduceLROnPlateau` was "
-                    f"initialized ({len(self.min_lrs)}), usually due to a new param group being added to the optimizer. Please "
-                    "modify the `min_lrs` field to match the length of the `optimizer` param groups."
+                    f"The number of param groups in the `optimizer` ({len(groups)}) differs from when "
+                    f"`ReduceLROnPlateau` was initialized ({len(self.min_lrs)}), usually due to a new param group "
+                    "being added to the optimizer. Please modify the `min_lrs` field to match the length of the "
+                    "`optimizer` param groups."
                 )
             self.min_lrs = [self.default_min_lr] * len(groups)
         for group, lowest in zip(groups, self.min_lrs, strict=True):
