@@ -2,12 +2,17 @@
 pub mod accumulate;
 pub mod arg_reduce;
 pub mod cast;
+pub mod combine;
 pub mod conv;
 pub mod copy;
 pub mod exponential;
 pub mod fill;
+pub mod gather;
 pub mod gemm;
+pub mod index;
+pub mod index_select;
 pub mod loss;
+pub mod masked;
 pub mod matmul;
 pub mod nest;
 pub mod optim;
