@@ -6,6 +6,7 @@ pub mod primitive;
 pub mod program;
 pub mod record;
 pub mod scalar;
+pub mod wgsl;
 
 pub use gradient::Gradient;
 pub use primitive::Primitive;

@@ -1,11 +1,12 @@
-//! The functions of the lane types.
+//! Which formula each lane type uses for a function, and the divisions that all share.
 #[cfg(target_arch = "x86_64")]
 use super::avx2::{F32x8, F64x4};
 use super::portable::One;
-use super::{Functions, Lanes};
+use super::wide::Single;
+use super::{Functions, Lanes, double, single};
 
 /// The quotient rounded down, by way of the exact rest: `(a - a mod b) / b` is an integer but for one rounding. A
-/// zero divisor gives a / b.
+/// zero divisor gives a / b, infinite dividends NaN.
 #[inline(always)]
 pub fn div_floor<L: Functions>(a: L, b: L) -> L {
     let rest = a.fmod(b);
@@ -27,27 +28,66 @@ pub fn remainder<L: Functions>(a: L, b: L) -> L {
     L::select(other_side, rest + b, rest)
 }
 
-macro_rules! by_element { ($lanes:ty: $t:ident; $($name:ident = $f:path;)* | $($name2:ident = $f2:path;)*) => {
-    impl Functions for $lanes {
-        $(#[inline(always)] fn $name(self) -> Self { self.each(|x| $f(x)) })*
-        $(#[inline(always)] fn $name2(self, other: Self) -> Self { self.each_with(other, |x, y| $f2(x, y)) })*
-    }
-} }
-macro_rules! singles { ($($lanes:ty)*) => { $( by_element! { $lanes: f32;
-    exp = f32::exp; log = f32::ln; sin = f32::sin; cos = f32::cos; tanh = f32::tanh; exp2 = f32::exp2; expm1 = f32::exp_m1; log2 = f32::log2; log10 = f32::log10;
-    log1p = f32::ln_1p; tan = f32::tan; asin = f32::asin; acos = f32::acos; atan = f32::atan; sinh = f32::sinh; cosh = f32::cosh;
-    asinh = libm::asinhf; acosh = libm::acoshf; atanh = libm::atanhf; erf = libm::erff; erfc = libm::erfcf; |
-    pow = f32::powf; atan2 = f32::atan2; hypot = f32::hypot; fmod = libm::fmodf;
-} )* } }
-macro_rules! doubles { ($($lanes:ty)*) => { $( by_element! { $lanes: f64;
-    exp = f64::exp; log = f64::ln; sin = f64::sin; cos = f64::cos; tanh = f64::tanh; exp2 = f64::exp2; expm1 = f64::exp_m1; log2 = f64::log2; log10 = f64::log10;
-    log1p = f64::ln_1p; tan = f64::tan; asin = f64::asin; acos = f64::acos; atan = f64::atan; sinh = f64::sinh; cosh = f64::cosh;
-    asinh = libm::asinh; acosh = libm::acosh; atanh = libm::atanh; erf = libm::erf; erfc = libm::erfc; |
-    pow = f64::powf; atan2 = f64::atan2; hypot = f64::hypot; fmod = libm::fmod;
-} )* } }
+/// f32 lanes: polynomials of their own, or f64 ones.
+macro_rules! singles { ($($lanes:ty)*) => { $( impl Functions for $lanes { singles! { @each
+    exp() log() sin() cos() tanh() exp2() expm1() log2() log10() log1p() tan() asin() acos() atan() sinh() cosh() asinh() acosh()
+    atanh() erf() erfc() pow(other) atan2(other) hypot(other) fmod(other)
+} } )* };
+    (@each $($name:ident($($other:ident)?))*) => { $(
+        #[inline(always)]
+        fn $name(self $(, $other: Self)?) -> Self { single::$name(self $(, $other)?) }
+    )* };
+}
+/// f64 lanes: polynomials for the commonest, the scalar library for the others.
+macro_rules! doubles { ($($lanes:ty)*) => { $( impl Functions for $lanes {
+    doubles! { @double exp expm1 log sin cos tanh }
+    doubles! { @scalar exp2 = f64::exp2; log2 = f64::log2; log10 = f64::log10; log1p = f64::ln_1p; tan = f64::tan;
+        asin = f64::asin; acos = f64::acos; atan = f64::atan; sinh = f64::sinh; cosh = f64::cosh; asinh = libm::asinh;
+        acosh = f64::acosh; atanh = libm::atanh; erf = libm::erf; erfc = libm::erfc; }
+    doubles! { @scalar2 pow = f64::powf; atan2 = f64::atan2; hypot = f64::hypot; fmod = std::ops::Rem::rem; }
+} )* };
+    (@double $($name:ident)*) => { $(
+        #[inline(always)]
+        fn $name(self) -> Self { double::$name(self) }
+    )* };
+    (@scalar $($name:ident = $f:path;)*) => { $(
+        #[inline(always)]
+        fn $name(self) -> Self { self.each(|x| $f(x)) }
+    )* };
+    (@scalar2 $($name:ident = $f:path;)*) => { $(
+        #[inline(always)]
+        fn $name(self, other: Self) -> Self { self.each_with(other, |x, y| $f(x, y)) }
+    )* };
+}
 singles! { One<f32> }
 doubles! { One<f64> }
 #[cfg(target_arch = "x86_64")]
 singles! { F32x8 }
 #[cfg(target_arch = "x86_64")]
 doubles! { F64x4 }
+
+impl Single for One<f32> {
+    type Wide = One<f64>;
+    #[inline(always)]
+    fn widely(self, f: impl Fn(One<f64>) -> One<f64>) -> Self {
+        One(f(One(self.0 as f64)).0 as f32)
+    }
+    #[inline(always)]
+    fn widely_with(self, other: Self, f: impl Fn(One<f64>, One<f64>) -> One<f64>) -> Self {
+        One(f(One(self.0 as f64), One(other.0 as f64)).0 as f32)
+    }
+}
+#[cfg(target_arch = "x86_64")]
+impl Single for F32x8 {
+    type Wide = F64x4;
+    #[inline(always)]
+    fn widely(self, f: impl Fn(F64x4) -> F64x4) -> Self {
+        let [low, high] = self.widen();
+        F32x8::narrow([f(low), f(high)])
+    }
+    #[inline(always)]
+    fn widely_with(self, other: Self, f: impl Fn(F64x4, F64x4) -> F64x4) -> Self {
+        let ([low, high], [other_low, other_high]) = (self.widen(), other.widen());
+        F32x8::narrow([f(low, other_low), f(high, other_high)])
+    }
+}

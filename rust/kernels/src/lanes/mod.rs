@@ -3,11 +3,14 @@
 //! for that instruction set.
 #[cfg(target_arch = "x86_64")]
 pub mod avx2;
+pub mod double;
 pub mod functions;
 pub mod integer;
 pub mod isa;
 pub mod portable;
 pub mod reference;
+pub mod single;
+pub mod wide;
 
 pub use integer::Int;
 pub use isa::Isa;

@@ -71,7 +71,7 @@ impl Float for f64 {
     functions! {
         exp2() = f64::exp2; expm1() = f64::exp_m1; log2() = f64::log2; log10() = f64::log10; log1p() = f64::ln_1p; tan() = f64::tan;
         asin() = f64::asin; acos() = f64::acos; atan() = f64::atan; sinh() = f64::sinh; cosh() = f64::cosh; asinh() = libm::asinh;
-        acosh() = libm::acosh; atanh() = libm::atanh; erf() = libm::erf; erfc() = libm::erfc; atan2(other) = f64::atan2;
+        acosh() = f64::acosh; atanh() = libm::atanh; erf() = libm::erf; erfc() = libm::erfc; atan2(other) = f64::atan2;
         hypot(other) = f64::hypot; copysign(other) = f64::copysign;
     }
 }

@@ -1,15 +1,17 @@
 //! The executor: any program over any layout and dtypes, tile by tile.
 use super::compile::{Compiled, PLACES, TILE, tile_bytes};
-use super::kernel::Compute;
+use super::kernel::{Compute, Kernel};
 use super::plan::{Plan, Walk, is_dense};
 use crate::cpu::cast::{Convert, cast, convert};
 use crate::cpu::copy::run_of_size;
+use crate::cpu::threads::parallel_for;
 use crate::expr::Program;
 use crate::lanes::integer::take_divided_by_zero;
 use crate::operand::{Number, Operand};
 use rustorch_base::{DType, Result, bail, ensure};
 use smallvec::SmallVec;
 use std::mem::MaybeUninit;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// One input of a program.
 #[derive(Clone, Copy, Debug)]
@@ -39,34 +41,73 @@ pub fn run(program: &Program, compute: DType, shape: &[i64], outputs: &[Operand]
         inputs.len(),
         outputs.len()
     );
-    if !whole(compiled, compute, shape, numel, outputs, inputs) {
-        Execution::new(compiled, compute, shape, numel, outputs, inputs).execute(0, numel);
-    }
-    if compiled.divides && take_divided_by_zero() {
+    let divided_by_zero = match whole(compiled, compute, shape, outputs, inputs) {
+        Some(whole) => in_parts(compiled, numel, |start, end| whole.execute(start, end)),
+        None => {
+            let execution = Execution::new(compiled, compute, shape, numel, outputs, inputs);
+            in_parts(compiled, numel, |start, end| execution.execute(start, end))
+        }
+    };
+    if divided_by_zero {
         bail!(runtime, "ZeroDivisionError");
     }
     Ok(())
 }
 
-/// The commonest case in one kernel call: a single step over dense arrays of the number type itself.
+/// Elements for which another thread is woken; a multiple of every tile and block, so that no result depends on it.
+const GRAIN: usize = 1 << 14;
+
+/// Calls `part(start, end)` for parts of `0..numel`, on several threads if there is enough to do. Whether an integer
+/// division met a zero.
 #[inline]
-fn whole(compiled: &Compiled, compute: DType, shape: &[i64], numel: usize, outputs: &[Operand], inputs: &[Input]) -> bool {
-    let Some(kernel) = compiled.single else { return false };
+fn in_parts(compiled: &Compiled, numel: usize, part: impl Fn(usize, usize) + Sync) -> bool {
+    if numel < 2 * GRAIN {
+        part(0, numel);
+        return compiled.divides && take_divided_by_zero();
+    }
+    let divided_by_zero = AtomicBool::new(false);
+    parallel_for(numel, GRAIN, |range| {
+        part(range.start, range.end);
+        if compiled.divides && take_divided_by_zero() {
+            divided_by_zero.store(true, Ordering::Relaxed);
+        }
+    });
+    divided_by_zero.into_inner()
+}
+
+/// The commonest case, one kernel call: a single step over dense arrays of the number type itself.
+struct Whole {
+    kernel: Kernel,
+    output: *mut u8,
+    inputs: [*const u8; 3],
+    size: usize,
+}
+// SAFETY: the operands' promise holds on every thread; parts of an execution touch different elements.
+unsafe impl Sync for Whole {}
+impl Whole {
+    #[inline]
+    fn execute(&self, start: usize, end: usize) {
+        let [a, b, c] = self.inputs.map(|input| input.wrapping_add(start * self.size));
+        // SAFETY: the operands' promise; all of them are dense and of the kernel's type.
+        unsafe { (self.kernel)(self.output.wrapping_add(start * self.size), a, b, c, end - start) };
+    }
+}
+#[inline]
+fn whole(compiled: &Compiled, compute: DType, shape: &[i64], outputs: &[Operand], inputs: &[Input]) -> Option<Whole> {
+    let kernel = compiled.single?;
     let native = |operand: &Operand| operand.dtype == compute && is_dense(shape, operand);
     if compute != compiled.compute.dtype() || !native(&outputs[0]) {
-        return false;
+        return None;
     }
     let mut pointers = [std::ptr::null(); 3];
     for (k, input) in inputs.iter().enumerate() {
         match input {
             Input::Array(operand) if k < 3 && native(operand) => pointers[k] = operand.data.cast_const(),
             _ if compiled.reads & (1 << k) == 0 => {}
-            _ => return false,
+            _ => return None,
         }
     }
-    // SAFETY: the operands' promise; all of them are dense and of the kernel's type.
-    unsafe { kernel(outputs[0].data, pointers[0], pointers[1], pointers[2], numel) };
-    true
+    Some(Whole { kernel, output: outputs[0].data, inputs: pointers, size: compute.size() })
 }
 
 /// One operand as it is walked.
@@ -94,6 +135,9 @@ struct Execution<'a> {
     values: SmallVec<[[u8; 8]; 6]>,
     scratch_bytes: usize,
 }
+
+// SAFETY: the operands' promise holds on every thread; parts of an execution touch different elements.
+unsafe impl Sync for Execution<'_> {}
 
 /// A raw tile holds the widest elements.
 const RAW_TILE: usize = TILE * 16;
