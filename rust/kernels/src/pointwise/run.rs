@@ -1,5 +1,5 @@
 //! The executor: any program over any layout and dtypes, tile by tile.
-use super::compile::{Compiled, PLACES, TILE, tile_bytes};
+use super::compile::{Compiled, Line, PLACES, TILE, tile_bytes};
 use super::kernel::{Compute, Kernel};
 use super::plan::{Plan, Walk, is_dense};
 use crate::cpu::cast::{Convert, cast, convert};
@@ -43,6 +43,7 @@ pub fn run(program: &Program, compute: DType, shape: &[i64], outputs: &[Operand]
     );
     let divided_by_zero = match whole(compiled, compute, shape, outputs, inputs) {
         Some(whole) => in_parts(compiled, numel, |start, end| whole.execute(start, end)),
+        None if small(compiled, compute, shape, numel, outputs, inputs) => compiled.divides && take_divided_by_zero(),
         None => {
             let execution = Execution::new(compiled, compute, shape, numel, outputs, inputs);
             in_parts(compiled, numel, |start, end| execution.execute(start, end))
@@ -108,6 +109,82 @@ fn whole(compiled: &Compiled, compute: DType, shape: &[i64], outputs: &[Operand]
         }
     }
     Some(Whole { kernel, output: outputs[0].data, inputs: pointers, size: compute.size() })
+}
+
+/// A tile or less of dense arrays of the number type, numbers and still arrays: no plan, no allocation. Says whether it
+/// was that.
+fn small(compiled: &Compiled, compute: DType, shape: &[i64], numel: usize, outputs: &[Operand], inputs: &[Input]) -> bool {
+    let element_size = compiled.compute.size();
+    let native = |operand: &Operand| operand.dtype == compute && is_dense(shape, operand);
+    let tiles = compiled.slots + inputs.len();
+    if numel > TILE || compute != compiled.compute.dtype() || tiles * tile_bytes(element_size) > STACK || outputs.len() != 1 {
+        return false;
+    }
+    let mut stack = MaybeUninit::<[Line; STACK / 64]>::uninit();
+    let scratch = stack.as_mut_ptr().cast::<u8>();
+    let mut places = Places::new(compiled, scratch);
+    for (k, input) in inputs.iter().enumerate() {
+        let value = match input {
+            _ if compiled.reads & (1 << k) == 0 => continue,
+            Input::Array(operand) if native(operand) => {
+                places.set(k, operand.data);
+                continue;
+            }
+            Input::Array(operand) if operand.strides.iter().all(|&s| s == 0) => still(operand, compute, compiled.compute),
+            Input::Array(_) => return false,
+            Input::Number(number) => element(*number, compute),
+        };
+        let tile = scratch.wrapping_add((compiled.slots + k) * tile_bytes(element_size));
+        // SAFETY: a scratch tile has room for this many elements.
+        unsafe { fill(tile, value, element_size, numel) };
+        places.set(k, tile);
+    }
+    if !native(&outputs[0]) {
+        return false;
+    }
+    places.set(inputs.len(), outputs[0].data);
+    // SAFETY: the operands' promise for the arrays; the tiles hold `numel` elements.
+    unsafe { places.steps(compiled, numel) };
+    true
+}
+
+/// The addresses of a program's numbered places: inputs, outputs, slots, constants.
+struct Places([MaybeUninit<*mut u8>; PLACES]);
+impl Places {
+    /// Slots lie at the start of the scratch memory, a tile each.
+    #[inline]
+    fn new(compiled: &Compiled, scratch: *mut u8) -> Places {
+        let mut places = Places([const { MaybeUninit::uninit() }; PLACES]);
+        let moving = compiled.inputs + compiled.outputs;
+        let step = tile_bytes(compiled.compute.size());
+        for slot in 0..compiled.slots {
+            places.set(moving + slot, scratch.wrapping_add(slot * step));
+        }
+        for constant in 0..compiled.constants {
+            let tiles = compiled.tiles.as_ptr().cast::<u8>().cast_mut();
+            places.set(moving + compiled.slots + constant, tiles.wrapping_add(constant * step));
+        }
+        places
+    }
+    #[inline]
+    fn set(&mut self, place: usize, address: *mut u8) {
+        self.0[place].write(address);
+    }
+    /// Runs the steps over `count` elements, a tile at most.
+    ///
+    /// # Safety
+    /// Every place that a step names was set, and holds `count` elements; slots have room for a whole tile and more.
+    #[inline]
+    unsafe fn steps(&self, compiled: &Compiled, count: usize) {
+        for step in &compiled.steps {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let place = |i: u8| self.0[i as usize & (PLACES - 1)].assume_init();
+                let [a, b, c] = step.arguments.map(place);
+                (step.kernel)(place(step.to), a, b, c, count | step.room);
+            }
+        }
+    }
 }
 
 /// One operand as it is walked.
@@ -212,31 +289,23 @@ impl<'a> Execution<'a> {
     /// Elements `start..end` of the plan's order.
     fn execute(&self, start: usize, end: usize) {
         if self.scratch_bytes <= STACK {
-            let mut stack = MaybeUninit::<[super::compile::Line; STACK / 64]>::uninit();
+            let mut stack = MaybeUninit::<[Line; STACK / 64]>::uninit();
             self.tiles(stack.as_mut_ptr().cast(), start, end);
         } else {
-            let mut heap: Vec<super::compile::Line> = Vec::with_capacity(self.scratch_bytes.div_ceil(64));
+            let mut heap: Vec<Line> = Vec::with_capacity(self.scratch_bytes.div_ceil(64));
             self.tiles(heap.as_mut_ptr().cast(), start, end);
         }
     }
 
     /// `scratch`: `scratch_bytes` of writable memory on a cache line.
     fn tiles(&self, scratch: *mut u8, start: usize, end: usize) {
-        let mut places = [std::ptr::null_mut::<u8>(); PLACES];
-        let moving = self.inputs.len() + self.outputs.len();
-        let step = tile_bytes(self.compiled.compute.size());
-        for slot in 0..self.compiled.slots {
-            places[moving + slot] = scratch.wrapping_add(slot * step);
-        }
-        for constant in 0..self.compiled.constants {
-            places[moving + self.compiled.slots + constant] =
-                self.compiled.tiles.as_ptr().cast::<u8>().cast_mut().wrapping_add(constant * step);
-        }
+        let mut places = Places::new(self.compiled, scratch);
         for (k, stream) in self.inputs.iter().enumerate() {
             if let (Walk::Still, Some(at)) = (stream.walk, stream.scratch) {
-                places[k] = scratch.wrapping_add(at);
+                let tile = scratch.wrapping_add(at);
+                places.set(k, tile);
                 // SAFETY: a scratch tile has room for this many elements.
-                unsafe { fill(places[k], self.values[k], self.compiled.compute.size(), (end - start).min(TILE)) };
+                unsafe { fill(tile, self.values[k], self.compiled.compute.size(), (end - start).min(TILE)) };
             }
         }
         let mut position = start;
@@ -244,24 +313,18 @@ impl<'a> Execution<'a> {
             let count = self.tile(position, end);
             for (k, stream) in self.inputs.iter().enumerate() {
                 if stream.walk != Walk::Still {
-                    places[k] = self.bring(stream, scratch, position, count);
+                    places.set(k, self.bring(stream, scratch, position, count));
                 }
             }
             for (k, stream) in self.outputs.iter().enumerate() {
-                places[self.inputs.len() + k] = match (stream.scratch, stream.walk) {
-                    (Some(at), _) => scratch.wrapping_add(at),
-                    (None, _) => stream.data.wrapping_add(position * stream.size),
-                };
+                let memory = || stream.data.wrapping_add(position * stream.size);
+                places.set(self.inputs.len() + k, stream.scratch.map_or_else(memory, |at| scratch.wrapping_add(at)));
             }
-            for s in &self.compiled.steps {
-                let place = |i: u8| places[i as usize & (PLACES - 1)];
-                let [a, b, c] = s.arguments.map(place);
-                // SAFETY: every place holds `count` elements; slots hold a whole tile and room behind it.
-                unsafe { (s.kernel)(place(s.to), a, b, c, count | s.room) };
-            }
-            for (k, stream) in self.outputs.iter().enumerate() {
-                if stream.scratch.is_some() {
-                    self.put(stream, places[self.inputs.len() + k], position, count);
+            // SAFETY: every place holds `count` elements; slots hold a whole tile and room behind it.
+            unsafe { places.steps(self.compiled, count) };
+            for stream in &self.outputs {
+                if let Some(at) = stream.scratch {
+                    self.put(stream, scratch.wrapping_add(at), position, count);
                 }
             }
             position += count;
