@@ -6,8 +6,8 @@ use crate::op::{Number, TensorOrNumber};
 use crate::ops::{pointwise, reduce, select, shape, softmax};
 use crate::tensor::Tensor;
 use rustorch_base::{DType, Dims, Result, bail, ensure};
-use rustorch_kernels::cpu::loss::{self as kernels, Labels, Reduction};
 use rustorch_kernels::Operand;
+use rustorch_kernels::cpu::loss::{self as kernels, Labels, Reduction};
 use smallvec::{SmallVec, smallvec};
 
 /// PyTorch's numbers for `reduction`.
@@ -38,7 +38,13 @@ impl Task {
         let (x, y) = (input.shape(), target.shape());
         ensure!(!x.is_empty(), value, "Expected 1 or more dimensions (got 0)");
         if x.len() > 1 {
-            ensure!(!y.is_empty() && x[0] == y[0], value, "Expected input batch_size ({}) to match target batch_size ({}).", x[0], y.first().unwrap_or(&0));
+            ensure!(
+                !y.is_empty() && x[0] == y[0],
+                value,
+                "Expected input batch_size ({}) to match target batch_size ({}).",
+                x[0],
+                y.first().unwrap_or(&0)
+            );
         }
         let mut expected: Dims = x.into();
         let classes = expected.remove(class_dim(input));
@@ -92,7 +98,12 @@ impl Task {
 
 /// The negative log-likelihood: linear in the input, so its gradient's gradient is itself.
 fn nll(input: &Tensor, task: &Task) -> Result<Tensor> {
-    ensure!(input.dtype().is_floating_point(), not_implemented, "\"nll_loss_out_frame\" not implemented for '{}'", input.dtype().scalar_name());
+    ensure!(
+        input.dtype().is_floating_point(),
+        not_implemented,
+        "\"nll_loss_out_frame\" not implemented for '{}'",
+        input.dtype().scalar_name()
+    );
     let (loss, total) = task.outputs(input)?;
     kernels::nll_loss(input.shape(), loss.operand(), total.operand(), input.operand(), task.labels())?;
     let out = Tensor::new(loss);
@@ -198,8 +209,19 @@ fn along_classes(weight: &Tensor, input: &Tensor) -> Result<Tensor> {
 }
 
 /// The target is a distribution over the classes.
-fn cross_entropy_of_probabilities(input: &Tensor, target: &Tensor, weight: Option<&Tensor>, reduction: Reduction, smoothing: f64) -> Result<Tensor> {
-    ensure!(target.dtype().is_floating_point(), runtime, "Expected floating point type for target with class probabilities, got {}", target.dtype().scalar_name());
+fn cross_entropy_of_probabilities(
+    input: &Tensor,
+    target: &Tensor,
+    weight: Option<&Tensor>,
+    reduction: Reduction,
+    smoothing: f64,
+) -> Result<Tensor> {
+    ensure!(
+        target.dtype().is_floating_point(),
+        runtime,
+        "Expected floating point type for target with class probabilities, got {}",
+        target.dtype().scalar_name()
+    );
     let dim = class_dim(input);
     let classes = input.shape()[dim];
     let mut target = target.clone();

@@ -4,6 +4,7 @@ pub mod advanced;
 pub mod arg_reduce;
 pub mod compare;
 pub mod conv;
+pub mod convert;
 pub mod copy;
 pub mod create;
 pub mod default;
@@ -32,6 +33,7 @@ pub fn table() -> Vec<&'static Def> {
         arg_reduce::OPS,
         compare::OPS,
         conv::OPS,
+        convert::OPS,
         copy::OPS,
         create::OPS,
         join::OPS,
