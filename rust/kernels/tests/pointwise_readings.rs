@@ -26,6 +26,7 @@ fn apply(row: &'static Row, dtype: DType, inputs: &[Vec<u8>], n: usize, stride: 
     y
 }
 fn as_bytes<T: Copy>(x: &[T]) -> Vec<u8> {
+    // SAFETY: any number may be read as bytes.
     unsafe { std::slice::from_raw_parts(x.as_ptr().cast(), size_of_val(x)) }.to_vec()
 }
 /// Every element followed by a zero one.
@@ -87,6 +88,7 @@ fn integers_and_doubles_take_their_own_values() {
             let Ok(program) = row.program(dtype, 0) else { continue };
             let cast = |x: &[i64]| {
                 let mut y = vec![0u8; x.len() * dtype.size()];
+                // SAFETY: both sides hold that many elements.
                 unsafe { convert(dtype, DType::Int64)(y.as_mut_ptr(), x.as_ptr().cast(), x.len()) };
                 y
             };
@@ -94,6 +96,7 @@ fn integers_and_doubles_take_their_own_values() {
             let bytes: Vec<Vec<u8>> = shifted.iter().map(|x| cast(x)).collect();
             let y = apply(row, dtype, &bytes, 600, 1);
             let mut wide = vec![0f64; 600];
+            // SAFETY: both sides hold 600 elements.
             unsafe { convert(DType::Float64, out_dtype(row, dtype))(wide.as_mut_ptr().cast(), y.as_ptr(), 600) };
             for i in 0..600 {
                 let exact: Vec<f64> = shifted.iter().map(|x| x[i] as f64).collect();

@@ -14,6 +14,7 @@ fn time(kernel: Kernel, data: &mut [Vec<u64>; 4]) -> f64 {
     for _ in 0..40 {
         let start = Instant::now();
         for _ in 0..4 {
+            // SAFETY: each side holds COUNT elements of up to eight bytes.
             unsafe { kernel(y.as_mut_ptr().cast(), a.as_ptr().cast(), b.as_ptr().cast(), c.as_ptr().cast(), COUNT) };
         }
         best = best.min(start.elapsed().as_nanos() as f64 / (4 * COUNT) as f64);
@@ -27,6 +28,7 @@ fn numbers(compute: Compute, seed: usize) -> Vec<u64> {
         let k = (i * 37 + seed * 11) % 101;
         let (float, whole) = (0.5 + k as f64 * 0.015, k as u64 % 5 + 1);
         let to = bytes.as_mut_ptr();
+        // SAFETY: the buffer holds COUNT elements of eight bytes.
         unsafe {
             match compute {
                 Compute::F32 => to.cast::<f32>().add(i).write(float as f32),
@@ -53,7 +55,9 @@ fn allowance(p: Primitive, compute: Compute) -> Option<f64> {
         }
         DivFloor | Remainder | Fmod if compute == Compute::F32 => 40.0,
         DivTrunc | Div | Sqrt if float => 20.0,
-        Exp2 | Log2 | Log10 | Log1p | Tan | Asin | Acos | Atan | Sinh | Cosh | Asinh | Acosh | Atanh | Erf | Erfc | Hypot | Atan2 | Pow => return None,
+        Exp2 | Log2 | Log10 | Log1p | Tan | Asin | Acos | Atan | Sinh | Cosh | Asinh | Acosh | Atanh | Erf | Erfc | Hypot | Atan2 | Pow => {
+            return None;
+        }
         DivFloor | Remainder | Fmod | DivTrunc => return None,
         // Without a 64-bit multiplication or comparison of its own, a vector needs several instructions.
         _ if compute == Compute::I64 => 20.0,
