@@ -103,11 +103,12 @@ pub fn grad(
         }
     }
     let captured = run(&roots(outputs, gradients, options)?, options, &wanted, true)?;
-    ensure!(
-        allow_unused || captured.iter().all(Option::is_some),
-        runtime,
-        "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if this is the desired behavior."
-    );
+    if let (false, Some(index)) = (allow_unused, captured.iter().position(Option::is_none)) {
+        bail!(
+            runtime,
+            "The differentiated Tensor at index {index} appears to not have been used in the graph. Set allow_unused=True if this is the desired behavior."
+        )
+    }
     Ok(captured)
 }
 

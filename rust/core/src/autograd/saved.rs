@@ -66,7 +66,8 @@ impl Saved {
 
 #[cold]
 fn complain(tensor: &Tensor, maker: Option<Edge>, version: u32) -> Result<Option<Tensor>> {
-    let maker = maker.map_or(String::new(), |edge| format!(", which is output {} of {},", edge.slot, edge.node.name()));
+    let short = |name: &str| name.strip_suffix("Backward0").unwrap_or(name).to_string();
+    let maker = maker.map_or(String::new(), |edge| format!(", which is output {} of {},", edge.slot, short(edge.node.name())));
     bail!(
         runtime,
         "one of the variables needed for gradient computation has been modified by an inplace operation: [torch.{}Tensor {:?}]{maker} is at version {}; expected version {version} instead. Hint: enable anomaly detection to find the operation that failed to compute its gradient, with torch.autograd.set_detect_anomaly(True).",

@@ -30,12 +30,14 @@ use crate::op::Def;
 /// Every row of the table. Rows of one name are overloads, tried in this order.
 pub fn table() -> Vec<&'static Def> {
     let families = [
+        advanced::OPS,
         arg_reduce::OPS,
         compare::OPS,
         conv::OPS,
         convert::OPS,
         copy::OPS,
         create::OPS,
+        gather::OPS,
         join::OPS,
         loss::OPS,
         matmul::OPS,

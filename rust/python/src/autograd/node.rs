@@ -22,7 +22,7 @@ impl PyNode {
     /// The name of the node's rule: `AddBackward0`.
     fn name(&self) -> String {
         let name = self.0.name();
-        if name == "AccumulateGrad" { "torch::autograd::AccumulateGrad".into() } else { name.into() }
+        if matches!(name, "AccumulateGrad" | "CopySlices") { format!("torch::autograd::{name}") } else { name.into() }
     }
     fn __repr__(slf: &Bound<'_, PyNode>) -> String {
         format!("<{} object at {:#x}>", slf.get().0.name(), Arc::as_ptr(&slf.get().0).cast::<()>() as usize)
