@@ -7,6 +7,7 @@ mod data;
 mod error;
 mod interrupt;
 mod objects;
+mod optim;
 mod tensor;
 
 use call::entry::Form;
@@ -40,6 +41,7 @@ fn extension(module: &Bound<'_, PyModule>) -> PyResult<()> {
     nn_module(module)?;
     data::register(module)?;
     autograd::register(module)?;
+    optim::register(module)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("OutOfMemoryError", module.py().get_type::<error::OutOfMemoryError>())?;
     module.add("_LinAlgError", module.py().get_type::<error::LinAlgError>())?;

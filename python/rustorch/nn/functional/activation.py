@@ -9,10 +9,16 @@ import rustorch
 from rustorch._C import Tensor
 from rustorch.nn.functional.native import native, prefer_native, rewrite
 
-_relu, relu_ = native("relu"), native("relu_")
-_gelu, _silu, _softplus = native("gelu"), native("silu"), native("softplus")
-_leaky_relu, _elu = native("leaky_relu"), native("elu")
+_relu, _relu6, _gelu, _silu, _mish = native("relu"), native("relu6"), native("gelu"), native("silu"), native("mish")
+_elu, _selu, _celu, _leaky_relu = native("elu"), native("selu"), native("celu"), native("leaky_relu")
+_hardtanh, _hardsigmoid, _hardswish = native("hardtanh"), native("hardsigmoid"), native("hardswish")
+_threshold = native("threshold")
 _softmax, _log_softmax = native("softmax"), native("log_softmax")
+
+hardshrink = native("hardshrink")
+softshrink = native("softshrink")
+softplus = native("softplus")
+logsigmoid = native("log_sigmoid")
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -22,7 +28,17 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     >>> torch.nn.functional.relu(torch.tensor([-1.0, 2.0]))
     tensor([0., 2.])
     """
-    return relu_(input) if inplace else _relu(input)
+    return input.relu_() if inplace else _relu(input)
+
+
+def relu_(input: Tensor) -> Tensor:
+    """`relu` in place."""
+    return input.relu_()
+
+
+def relu6(input: Tensor, inplace: bool = False) -> Tensor:
+    """``min(max(0, x), 6)``."""
+    return input.hardtanh_(0, 6) if inplace else _relu6(input)
 
 
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
@@ -32,79 +48,59 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """``x * sigmoid(x)``."""
-    return rewrite(input, _silu(input)) if inplace else _silu(input)
+    return input.silu_() if inplace else _silu(input)
 
 
-def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
-    """``log(1 + exp(beta * x)) / beta``, and ``x`` where ``beta * x > threshold``."""
-    return _softplus(input, beta, threshold)
+def mish(input: Tensor, inplace: bool = False) -> Tensor:
+    """``x * tanh(softplus(x))``."""
+    return input.mish_() if inplace else _mish(input)
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """``x`` where it is positive, ``negative_slope * x`` elsewhere."""
-    result = _leaky_relu(input, negative_slope)
-    return rewrite(input, result) if inplace else result
+    return input.leaky_relu_(negative_slope) if inplace else _leaky_relu(input, negative_slope)
 
 
 def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     """`leaky_relu` in place."""
-    return leaky_relu(input, negative_slope, inplace=True)
+    return input.leaky_relu_(negative_slope)
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """``x`` where it is positive, ``alpha * (exp(x) - 1)`` elsewhere."""
-    result = _elu(input, alpha)
-    return rewrite(input, result) if inplace else result
+    return input.elu_(alpha) if inplace else _elu(input, alpha)
 
 
 def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
     """`elu` in place."""
-    return elu(input, alpha, inplace=True)
-
-
-_SELU_ALPHA = 1.6732632423543772848170429916717
-_SELU_SCALE = 1.0507009873554804934193349852946
-
-
-def _selu(input: Tensor) -> Tensor:
-    return _elu(input, _SELU_ALPHA) * _SELU_SCALE
+    return input.elu_(alpha)
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """`elu` with the scale and alpha that keep mean 0 and variance 1."""
-    return rewrite(input, _selu(input)) if inplace else _selu(input)
+    return input.selu_() if inplace else _selu(input)
 
 
 def selu_(input: Tensor) -> Tensor:
     """`selu` in place."""
-    return selu(input, inplace=True)
+    return input.selu_()
 
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """``max(0, x) + min(0, alpha * (exp(x / alpha) - 1))``."""
-    if alpha == 0:
-        raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
-    result = rustorch.where(input > 0, input, alpha * rustorch.expm1(input.clamp(max=0) / alpha))
-    return rewrite(input, result) if inplace else result
+    return input.celu_(alpha) if inplace else _celu(input, alpha)
 
 
 def celu_(input: Tensor, alpha: float = 1.0) -> Tensor:
     """`celu` in place."""
-    return celu(input, alpha, inplace=True)
+    return input.celu_(alpha)
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
     """``x`` held between ``min_val`` and ``max_val``; outside, and at the bounds, the gradient is zero."""
     if min_val > max_val:
         raise ValueError("min_val cannot be greater than max_val")
-    if not (input.is_floating_point() or input.is_complex()) and (
-        not float(min_val).is_integer() or not float(max_val).is_integer()
-    ):
-        raise RuntimeError("hardtanh: integer input needs integer bounds")
-    result = rustorch.where((input <= min_val), min_val, rustorch.where(input >= max_val, max_val, input)).to(
-        input.dtype
-    )
-    return rewrite(input, result) if inplace else result
+    return input.hardtanh_(min_val, max_val) if inplace else _hardtanh(input, min_val, max_val)
 
 
 def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
@@ -112,42 +108,14 @@ def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Ten
     return hardtanh(input, min_val, max_val, inplace=True)
 
 
-def relu6(input: Tensor, inplace: bool = False) -> Tensor:
-    """``min(max(0, x), 6)``."""
-    return hardtanh(input, 0, 6, inplace)
-
-
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """``relu6(x + 3) / 6``."""
-    result = relu6(input + 3) / 6
-    return rewrite(input, result) if inplace else result
+    return input.hardsigmoid_() if inplace else _hardsigmoid(input)
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """``x * relu6(x + 3) / 6``."""
-    inner = input * ((input + 3) / 6)
-    result = rustorch.where(input <= -3, 0.0, rustorch.where(input < 3, inner, input)).to(input.dtype)
-    return rewrite(input, result) if inplace else result
-
-
-def mish(input: Tensor, inplace: bool = False) -> Tensor:
-    """``x * tanh(softplus(x))``."""
-    result = input * rustorch.tanh(_softplus(input))
-    return rewrite(input, result) if inplace else result
-
-
-@prefer_native
-def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
-    """``x`` where ``|x| > lambd``, zero elsewhere."""
-    return rustorch.where((input >= -lambd) & (input <= lambd), 0.0, input).to(input.dtype)
-
-
-@prefer_native
-def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
-    """``x`` moved by ``lambd`` towards zero, zero where it would cross."""
-    if lambd < 0:
-        raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd:g}.")
-    return rustorch.where(input > lambd, input - lambd, rustorch.where(input < -lambd, input + lambd, input * 0))
+    return input.hardswish_() if inplace else _hardswish(input)
 
 
 def tanhshrink(input: Tensor) -> Tensor:
@@ -170,22 +138,15 @@ def sigmoid(input: Tensor) -> Tensor:
     return input.sigmoid()
 
 
-@prefer_native
-def logsigmoid(input: Tensor) -> Tensor:
-    """``log(sigmoid(x))``, without overflow."""
-    # Beyond 40 the softplus is its argument to the last bit of float64, well before its exponential overflows.
-    return -_softplus(-input, 1, 40)
-
-
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """``x`` where ``x > threshold``, ``value`` elsewhere."""
-    result = rustorch.where(input <= threshold, value, input).to(input.dtype)
+    result = _threshold(input, threshold, value)
     return rewrite(input, result) if inplace else result
 
 
 def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
     """`threshold` in place."""
-    return rewrite(input, rustorch.where(input <= threshold, value, input).to(input.dtype))
+    return rewrite(input, _threshold(input, threshold, value))
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:

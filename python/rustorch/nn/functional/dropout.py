@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import warnings
 
-import rustorch
 from rustorch._C import Tensor
-from rustorch.nn.functional.native import native, rewrite
+from rustorch.nn.functional.native import native
 
-_dropout = native("dropout")
-
-_ALPHA = 1.7580993408473766  # the limit of -SELU at minus infinity: scale * alpha
+_dropout, _dropout_ = native("dropout"), native("dropout_")
+_feature_dropout, _feature_dropout_ = native("feature_dropout"), native("feature_dropout_")
+_alpha_dropout, _alpha_dropout_ = native("alpha_dropout"), native("alpha_dropout_")
+_feature_alpha_dropout, _feature_alpha_dropout_ = native("feature_alpha_dropout"), native("feature_alpha_dropout_")
 
 
 def _check_probability(p: float) -> None:
@@ -21,44 +21,30 @@ def _check_probability(p: float) -> None:
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Zero each element with probability ``p`` and divide the others by ``1 - p``; the identity unless ``training``."""
     _check_probability(p)
-    result = _dropout(input, p, training)
-    return rewrite(input, result) if inplace and training else result
+    return _dropout_(input, p, training) if inplace else _dropout(input, p, training)
 
 
-def _channel_noise(input: Tensor) -> Tensor:
-    """An uninitialised tensor with one element for each channel of each sample, to broadcast over ``input``."""
-    if input.dim() < 2:
-        raise RuntimeError("Feature dropout requires at least 2 dimensions in the input")
-    return input.new_empty([size if position < 2 else 1 for position, size in enumerate(input.shape)])
+def _whole_channels(input: Tensor, p: float, training: bool, inplace: bool) -> Tensor:
+    return _feature_dropout_(input, p, training) if inplace else _feature_dropout(input, p, training)
 
 
-def _masked(input: Tensor, p: float, training: bool, inplace: bool, whole_channels: bool, alpha: bool) -> Tensor:
-    """The forms of dropout that the native operation does not know."""
-    if p == 0 or not training or input.numel() == 0:
-        return input
-    if p == 1:
-        result = input * 0
-        return rewrite(input, result) if inplace else result
-    noise = (_channel_noise(input) if whole_channels else rustorch.empty_like(input)).bernoulli_(1 - p)
-    if alpha:
-        # Dropped elements take SELU's negative limit; scale and shift restore mean 0 and variance 1.
-        a = 1 / ((_ALPHA * _ALPHA * p + 1) * (1 - p)) ** 0.5
-        result = input * (noise * a) + ((noise - 1) * (_ALPHA * a) + _ALPHA * a * p)
-    else:
-        result = input * noise.div_(1 - p)
-    return rewrite(input, result) if inplace else result
+def _without_batch(input: Tensor, p: float, training: bool, inplace: bool) -> Tensor:
+    """Whole channels of one sample; a view of the input lends it a batch, so that writes in place reach it."""
+    result = _whole_channels(input.unsqueeze(0), p, training, inplace)
+    return input if inplace else result.squeeze(0)
 
 
 def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
     """Dropout that keeps mean 0 and variance 1, for use with SELU."""
     _check_probability(p)
-    return _masked(input, p, training, inplace, whole_channels=False, alpha=True)
+    return _alpha_dropout_(input, p, training) if inplace else _alpha_dropout(input, p, training)
 
 
 def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
     """`alpha_dropout` of whole channels."""
     _check_probability(p)
-    return _masked(input, p, training, inplace, whole_channels=True, alpha=True)
+    drop = _feature_alpha_dropout_ if inplace else _feature_alpha_dropout
+    return drop(input, p, training)
 
 
 def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
@@ -70,9 +56,8 @@ def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
             "provide channel-wise dropout on inputs with 1 spatial dimension, a channel dimension, and an optional "
             "batch dimension (i.e. 2D or 3D inputs)."
         )
-    batched = input if input.dim() == 3 else input.unsqueeze(0)
-    result = _masked(batched, p, training, inplace, whole_channels=True, alpha=False)
-    return result if input.dim() == 3 else input if inplace else result.squeeze(0)
+    drop = _whole_channels if input.dim() == 3 else _without_batch
+    return drop(input, p, training, inplace)
 
 
 def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
@@ -94,7 +79,7 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
             "W). To maintain the 1D channel-wise dropout behavior, please switch to using dropout1d instead.",
             stacklevel=2,
         )
-    return _masked(input, p, training, inplace, whole_channels=True, alpha=False)
+    return _whole_channels(input, p, training, inplace)
 
 
 def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
@@ -108,6 +93,5 @@ def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
             "channel dimension, and an optional batch dimension (i.e. 4D or 5D inputs).",
             stacklevel=2,
         )
-    batched = input if input.dim() == 5 else input.unsqueeze(0)
-    result = _masked(batched, p, training, inplace, whole_channels=True, alpha=False)
-    return result if input.dim() == 5 else input if inplace else result.squeeze(0)
+    drop = _whole_channels if input.dim() == 5 else _without_batch
+    return drop(input, p, training, inplace)

@@ -7,7 +7,7 @@ from typing import Any
 
 import rustorch
 from rustorch._C import Tensor
-from rustorch.nn.functional.native import is_native, native, prefer_native
+from rustorch.nn.functional.native import native
 
 IntOrInts = int | Sequence[int]
 
@@ -93,61 +93,18 @@ def max_pool3d_with_indices(*args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
 # -- adaptive --------------------------------------------------------------------------------------------------------
 
 
-def _adaptive_size(input: Tensor, output_size: Any, dims: int) -> list[int]:
+def _adaptive_size(input: Tensor, output_size: Any) -> Any:
     """The wanted sizes, None standing for the input's own."""
-    sizes = spread(output_size, dims)
-    if len(sizes) != dims:
-        raise ValueError(f"adaptive pooling: output_size must be {dims} numbers, but got {len(sizes)}")
-    if input.dim() not in (dims + 1, dims + 2):
-        raise RuntimeError(f"adaptive pooling: Expected {dims + 1}D or {dims + 2}D tensor, but got {list(input.shape)}")
-    chosen = [input.size(position - dims) if size is None else int(size) for position, size in enumerate(sizes)]
-    if any(size < 0 for size in chosen):
-        raise RuntimeError("adaptive pooling: elements of output_size must be greater than or equal to 0")
-    return chosen
+    if isinstance(output_size, int):
+        return output_size
+    if input.dim() <= len(output_size):
+        raise ValueError(f"Input dimension should be at least {len(output_size) + 1}")
+    own = input.shape[-len(output_size) :]
+    return [kept if size is None else size for size, kept in zip(output_size, own, strict=True)]
 
 
-def _averaged(input: Tensor, dim: int, size: int) -> Tensor:
-    """Means of ``size`` windows along ``dim``: window i runs from floor(i * n / size) to ceil((i + 1) * n / size)."""
-    length = input.size(dim)
-    if size == length:
-        return input
-    if size == 1:
-        return input.mean(dim, keepdim=True)
-    if size and length % size == 0:
-        split = input.unflatten(dim, (size, length // size))
-        return split.mean(dim + 1 if dim >= 0 else dim)
-    windows = [(i * length // size, -((-(i + 1) * length) // size)) for i in range(size)]
-    parts = [input.narrow(dim, start, stop - start).mean(dim, keepdim=True) for start, stop in windows]
-    return rustorch.cat(parts, dim) if parts else input.narrow(dim, 0, 0)
-
-
-def _adaptive_average(input: Tensor, output_size: Any, dims: int) -> Tensor:
-    sizes = _adaptive_size(input, output_size, dims)
-    if all(size == 1 for size in sizes):
-        return input.mean(list(range(-dims, 0)), keepdim=True)
-    for position, size in enumerate(sizes):
-        input = _averaged(input, input.dim() - dims + position, size)
-    return input
-
-
-@prefer_native
-def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
-    """Means over ``output_size`` windows: (N, C, L) to (N, C, output_size)."""
-    return _adaptive_average(input, output_size, 1)
-
-
-_native_adaptive = {
-    dims: native(f"adaptive_avg_pool{dims}d") for dims in (2, 3) if is_native(f"adaptive_avg_pool{dims}d")
-}
-
-
-def _adaptive_by_rank(dims: int, input: Tensor, output_size: Any) -> Tensor:
-    pool = _native_adaptive.get(dims)
-    return (
-        _adaptive_average(input, output_size, dims)
-        if pool is None
-        else pool(input, _adaptive_size(input, output_size, dims))
-    )
+adaptive_avg_pool1d = native("adaptive_avg_pool1d")
+_adaptive_average = {2: native("adaptive_avg_pool2d"), 3: native("adaptive_avg_pool3d")}
 
 
 def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
@@ -157,12 +114,12 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     >>> torch.nn.functional.adaptive_avg_pool2d(torch.arange(4.0).reshape(1, 2, 2), 1)
     tensor([[[1.5000]]])
     """
-    return _adaptive_by_rank(2, input, output_size)
+    return _adaptive_average[2](input, _adaptive_size(input, output_size))
 
 
 def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
     """Means over a grid of windows: (N, C, D, H, W) to (N, C, *output_size); None keeps a size."""
-    return _adaptive_by_rank(3, input, output_size)
+    return _adaptive_average[3](input, _adaptive_size(input, output_size))
 
 
 _native_adaptive_max = {
@@ -173,7 +130,8 @@ _native_adaptive_max = {
 
 
 def _adaptive_max(input: Tensor, output_size: Any, return_indices: bool, dims: int) -> Any:
-    values, indices = _native_adaptive_max[dims](input, _adaptive_size(input, output_size, dims))
+    sizes = output_size if dims == 1 else _adaptive_size(input, output_size)
+    values, indices = _native_adaptive_max[dims](input, sizes)
     return (values, indices) if return_indices else values
 
 

@@ -43,7 +43,7 @@ __all__ = [
     "Threshold",
 ]
 
-_relu, _relu_ = F.activation._relu, F.relu_
+_relu = F.activation._relu
 
 
 class _Inplace(Module):
@@ -72,7 +72,7 @@ class ReLU(_Inplace):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        return _relu_(input) if self.inplace else _relu(input)
+        return input.relu_() if self.inplace else _relu(input)
 
 
 class SiLU(_Inplace):

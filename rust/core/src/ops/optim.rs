@@ -3,9 +3,11 @@
 //! A step either changes every parameter or, where one of them is not what the kernels are made for (another dtype, gaps in
 //! memory, a subclass), nothing at all: the caller then composes the step of ordinary operations.
 use crate::device::Device;
+use crate::ops::create::zero_in_place;
 use crate::tensor::{Tensor, key};
-use rustorch_base::DType;
-use rustorch_kernels::cpu::optim::{self, Adam, Real, Sgd};
+use rustorch_base::{DType, Result};
+use rustorch_kernels::cpu::optim::{self, Real};
+pub use rustorch_kernels::cpu::optim::{Adam, Sgd};
 
 /// A parameter with its gradient and, with momentum, its buffer.
 pub struct SgdParameter {
@@ -137,6 +139,16 @@ fn count(step: &Tensor) -> f32 {
     };
     step.bump_version();
     counted
+}
+
+/// A gradient for the next backward to add to: zeros, cut from whatever computed it.
+pub fn zero_gradient(gradient: &Tensor) -> Result<()> {
+    if gradient.is_leaf() {
+        gradient.set_requires_grad(false)?;
+    } else {
+        gradient.detach_in_place()?;
+    }
+    zero_in_place(gradient)
 }
 
 fn adam_one<T: Real>(settings: &Adam, p: &AdamParameter) {
