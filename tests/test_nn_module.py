@@ -219,3 +219,16 @@ def test_data_parallel_on_one_device_is_its_module():
     x = torch.ones(3, 2)
     assert torch.equal(parallel(x), net(x))
     assert list(parallel.state_dict()) == ["module.weight", "module.bias"]
+
+
+def test_a_weight_computed_from_others_is_used():
+    class Doubled(nn.Linear):
+        @property
+        def weight(self):
+            return self.base * 2
+
+    layer = nn.Linear(2, 1, bias=False)
+    layer.base = nn.Parameter(torch.ones(1, 2))
+    del layer.weight
+    layer.__class__ = Doubled
+    assert layer(torch.ones(1, 2)).item() == 4

@@ -59,7 +59,7 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
             memo[id(self)] = known
         return known
 
-    def __repr__(self, *, tensor_contents: Any = None) -> str:
+    def __repr__(self) -> str:
         return "Parameter containing:\n" + super().__repr__()
 
     def __reduce_ex__(self, protocol: Any) -> Any:
@@ -75,11 +75,13 @@ class _UninitializedMixin:
     """A tensor whose shape is not known until the first batch: every use but `materialize` is refused by name."""
 
     cls_to_become: type[Tensor]
+    data: Any
+    requires_grad: Any
 
     def materialize(self, shape: Any, device: Any = None, dtype: Any = None) -> None:
         """Give the tensor its ``shape`` (uninitialised values) and its final class."""
-        device = self.data.device if device is None else device  # type: ignore[attr-defined]
-        dtype = self.data.dtype if dtype is None else dtype  # type: ignore[attr-defined]
+        device = self.data.device if device is None else device
+        dtype = self.data.dtype if dtype is None else dtype
         self.data = rustorch.empty(shape, device=device, dtype=dtype)
         self.__class__ = self.cls_to_become  # type: ignore[assignment]
 
@@ -97,11 +99,11 @@ class _UninitializedMixin:
             "before calling `module.share_memory()`."
         )
 
-    def __repr__(self, *, tensor_contents: Any = None) -> str:
+    def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return type(self), (self.requires_grad,)  # type: ignore[attr-defined]
+        return type(self), (self.requires_grad,)
 
 
 def is_lazy(parameter: object) -> bool:

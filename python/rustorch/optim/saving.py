@@ -33,6 +33,10 @@ class OptimizerState:
 
     state: defaultdict[Any, Any]
     param_groups: list[dict[str, Any]]
+    _optimizer_state_dict_pre_hooks: OrderedDict[int, Hook]
+    _optimizer_state_dict_post_hooks: OrderedDict[int, Hook]
+    _optimizer_load_state_dict_pre_hooks: OrderedDict[int, Hook]
+    _optimizer_load_state_dict_post_hooks: OrderedDict[int, Hook]
     state_dict_hooks = ("state_dict_pre", "state_dict_post", "load_state_dict_pre", "load_state_dict_post")
 
     def _register_state_hook(self, name: str, hook: Hook, prepend: bool) -> RemovableHandle:
@@ -61,7 +65,7 @@ class OptimizerState:
 
     def state_dict(self) -> StateDict:
         """``{"state": {number: state}, "param_groups": [...]}``, the tensors shared with the optimizer."""
-        for hook in self._optimizer_state_dict_pre_hooks.values():  # type: ignore[attr-defined]
+        for hook in self._optimizer_state_dict_pre_hooks.values():
             hook(self)
         numbers: dict[int, int] = {}
         groups = []
@@ -75,7 +79,7 @@ class OptimizerState:
             groups.append(packed)
         state = {numbers[id(key)] if isinstance(key, Tensor) else key: value for key, value in self.state.items()}
         result: StateDict = {"state": state, "param_groups": groups}
-        for hook in self._optimizer_state_dict_post_hooks.values():  # type: ignore[attr-defined]
+        for hook in self._optimizer_state_dict_post_hooks.values():
             changed = hook(self, result)
             result = result if changed is None else changed
         return result
@@ -83,7 +87,7 @@ class OptimizerState:
     def load_state_dict(self, state_dict: StateDict) -> None:
         """Take over the state and settings of ``state_dict``; its groups must have as many parameters as these."""
         state_dict = state_dict.copy()
-        for hook in self._optimizer_load_state_dict_pre_hooks.values():  # type: ignore[attr-defined]
+        for hook in self._optimizer_load_state_dict_pre_hooks.values():
             changed = hook(self, state_dict)
             state_dict = state_dict if changed is None else changed
         groups, saved = self.param_groups, deepcopy(state_dict["param_groups"])
@@ -109,5 +113,5 @@ class OptimizerState:
             if "param_names" in group:
                 other.setdefault("param_names", group["param_names"])
         self.__setstate__({"state": state, "param_groups": saved})  # type: ignore[attr-defined]
-        for hook in self._optimizer_load_state_dict_post_hooks.values():  # type: ignore[attr-defined]
+        for hook in self._optimizer_load_state_dict_post_hooks.values():
             hook(self)

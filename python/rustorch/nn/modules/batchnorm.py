@@ -165,6 +165,11 @@ class SyncBatchNorm(_BatchNorm):
 class LazyNorm(LazyModuleMixin):
     """A normalisation that takes ``num_features`` from its first input."""
 
+    weight: Any
+    bias: Any
+    running_mean: Any
+    running_var: Any
+    num_batches_tracked: Any
     affine_by_default = True
     tracking_by_default = True
 

@@ -189,6 +189,10 @@ class _Convolution(_ConvNd):
         return convolution(padded, weight, bias, self.stride, 0, self.dilation, self.groups)
 
     def forward(self, input: Tensor) -> Tensor:
+        # Straight from the register: the way through __getattr__ is slow.
+        own = self._parameters
+        if "weight" in own and "bias" in own:
+            return self._conv_forward(input, own["weight"], own["bias"])  # type: ignore[arg-type]
         return self._conv_forward(input, self.weight, self.bias)
 
 
@@ -314,6 +318,9 @@ class ConvTranspose3d(_TransposedConvolution):
 
 class _LazyConvolution(LazyModuleMixin):
     """A convolution that takes ``in_channels`` from its first input."""
+
+    weight: Any
+    bias: Any
 
     def __init__(self, out_channels: int, kernel_size: IntOrInts, *args: Any, **kwargs: Any) -> None:
         names = self._names

@@ -64,6 +64,10 @@ class Linear(Module):
             init.uniform_(self.bias, -bound, bound)
 
     def forward(self, input: Tensor) -> Tensor:
+        # Straight from the register: the way through __getattr__ takes longer than a small product.
+        own = self._parameters
+        if "weight" in own and "bias" in own:
+            return _linear(input, own["weight"], own["bias"])
         return _linear(input, self.weight, self.bias)
 
     def extra_repr(self) -> str:
