@@ -253,10 +253,10 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: floa
     gradients."""
     if eps != 1e-10:
         warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)
-    noise = -rustorch.empty_like(logits, memory_format=rustorch.legacy_contiguous_format).exponential_().log()
+    noise = -rustorch.empty_like(logits, memory_format=rustorch.contiguous_format).exponential_().log()
     soft = softmax((logits + noise) / tau, dim)
     if not hard:
         return soft
     index = soft.max(dim, keepdim=True)[1]
-    one_hot = rustorch.zeros_like(logits, memory_format=rustorch.legacy_contiguous_format).scatter_(dim, index, 1.0)
+    one_hot = rustorch.zeros_like(logits, memory_format=rustorch.contiguous_format).scatter_(dim, index, 1.0)
     return one_hot - soft.detach() + soft

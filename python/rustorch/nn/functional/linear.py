@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import rustorch
 from rustorch._C import Tensor
+from rustorch.nn.functional.distance import vector_norm
 from rustorch.nn.functional.native import native, prefer_native
 
 linear = native("linear")
@@ -82,7 +83,7 @@ def renormalize(weight: Tensor, indices: Tensor, max_norm: float, norm_type: flo
     with rustorch.no_grad():
         used = rustorch.unique(indices)
         rows = weight[used]
-        norms = rows.norm(norm_type, dim=1, keepdim=True)
+        norms = vector_norm(rows, norm_type, 1, True)
         weight[used] = rustorch.where(norms > max_norm, rows * (max_norm / (norms + 1e-7)), rows)
 
 

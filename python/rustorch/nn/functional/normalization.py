@@ -7,6 +7,7 @@ from typing import Any
 
 import rustorch
 from rustorch._C import Tensor
+from rustorch.nn.functional.distance import vector_norm
 from rustorch.nn.functional.native import is_native, native
 
 
@@ -253,7 +254,7 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
 
 def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Tensor | None = None) -> Tensor:
     """``input`` divided by its ``p``-norm along ``dim``, or by ``eps`` where that is larger."""
-    denominator = input.norm(p, dim, keepdim=True).clamp_min(eps).expand_as(input)
+    denominator = vector_norm(input, p, dim, True).clamp_min(eps).expand_as(input)
     return input / denominator if out is None else rustorch.div(input, denominator, out=out)
 
 

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import rustorch
 from rustorch._C import Tensor
+from rustorch.nn.functional.distance import vector_norm
 
 __all__ = ["clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
 
@@ -37,8 +38,8 @@ def get_total_norm(
     norm_type = float(norm_type)
     if not tensors:
         return rustorch.tensor(0.0)
-    norms = rustorch.stack([rustorch.linalg.vector_norm(tensor, norm_type) for tensor in tensors])
-    total = rustorch.linalg.vector_norm(norms, norm_type)
+    norms = rustorch.stack([vector_norm(tensor, norm_type) for tensor in tensors])
+    total = vector_norm(norms, norm_type)
     if error_if_nonfinite and not math.isfinite(float(total)):
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it cannot be "
