@@ -463,7 +463,8 @@ def multilabel_margin_loss(
         target.reshape(-1, input.size(-1) if input.dim() else 1),
     )
     count = scores.size(1)
-    listed = (labels < 0).to(rustorch.int64).cumsum(1) == 0
+    positions = rustorch.arange(count, device=labels.device)
+    listed = positions < rustorch.where(labels < 0, positions, count).amin(1, keepdim=True)
     if bool((labels >= count).any()):
         raise RuntimeError("multilabel_margin_loss: target is out of range")
     places = rustorch.where(listed, labels, 0)
