@@ -75,7 +75,7 @@ def test_a_call_is_named_and_never_made(tmp_path, protocol: int) -> None:
         (Call(os.system, f"touch {marker}"), "posix.system"),
         (Call(eval, f"open({str(marker)!r}, 'w')"), "builtins.eval"),
         (Call(pathlib.Path.touch, marker), r"(builtins\.getattr|pathlib\.)"),
-        (Call(pickle.loads, pickle.dumps(Call(os.system, f"touch {marker}"))), "_pickle.loads"),
+        (Call(pickle.loads, pickle.dumps(Call(os.system, f"touch {marker}"))), r"c?_?[pP]ickle\.loads"),
         (Call(getattr, dict, "fromkeys"), "builtins.getattr"),
     ]
     for value, name in calls:
