@@ -39,7 +39,7 @@ macro_rules! dtypes {
 dtypes! {
     UInt8 u8, "uint8", "Byte", "unsigned char";
     Int8 i8, "int8", "Char", "signed char";
-    Int16 i16, "int16", "Short", "short";
+    Int16 i16, "int16", "Short", "short int";
     Int32 i32, "int32", "Int", "int";
     Int64 i64, "int64", "Long", "long int";
     Float16 f16, "float16", "Half", "c10::Half";
@@ -49,9 +49,9 @@ dtypes! {
     Complex128 num_complex::Complex64, "complex128", "ComplexDouble", "c10::complex<double>";
     Bool Truth, "bool", "Bool", "bool";
     BFloat16 bf16, "bfloat16", "BFloat16", "c10::BFloat16";
-    UInt16 u16, "uint16", "UInt16", "unsigned short";
+    UInt16 u16, "uint16", "UInt16", "short unsigned int";
     UInt32 u32, "uint32", "UInt32", "unsigned int";
-    UInt64 u64, "uint64", "UInt64", "unsigned long";
+    UInt64 u64, "uint64", "UInt64", "long unsigned int";
 }
 
 /// A bool element as it lies in memory: one byte, 0 or 1. A byte of another value (from foreign memory) counts as true;

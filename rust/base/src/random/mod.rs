@@ -18,4 +18,4 @@ pub use integer::Discrete;
 pub use mt19937::Mt19937;
 pub use philox::Philox;
 pub use real::Real;
-pub use source::{Algorithm, Source};
+pub use source::{Algorithm, Source, unpredictable_seed};

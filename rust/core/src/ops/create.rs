@@ -68,26 +68,27 @@ pub fn scalar(value: Number, dtype: DType) -> Result<Tensor> {
     full(&[], value, dtype, Device::CPU)
 }
 
-/// Writes one number everywhere; the former history ends here.
-fn overwrite(target: &Tensor, value: Number, name: &'static str) -> Result<()> {
+/// Writes every element anew; the former history ends here, and its gradient is zero.
+pub fn overwrite(target: &Tensor, name: &'static str, write: impl FnOnce(&Array) -> Result<()>) -> Result<()> {
     inplace::check(target)?;
     let recorded = tracks(&[target]);
     let written = if recorded {
-        // The written value does not depend on what was there.
+        // What is written does not depend on what was there.
         let stand_in = Tensor::build(target.array().clone(), target.version_counter().clone(), 0, None);
-        record(name, &[target], &[&stand_in], [], |_, _| Ok(smallvec![None]))?;
+        let zeros = |g: &Option<Tensor>| g.as_ref().map(zeros_like_tensor).transpose();
+        record(name, &[target], &[&stand_in], [], move |_, g| Ok(smallvec![zeros(&g[0])?]))?;
         stand_in.recorded_edge()
     } else {
         None
     };
-    fill_elements(target.array(), value)?;
+    write(target.array())?;
     inplace::written(target, written)
 }
 pub fn zero_in_place(target: &Tensor) -> Result<()> {
-    overwrite(target, Number::Int(0), "ZeroBackward0")
+    overwrite(target, "ZeroBackward0", |array| fill_elements(array, Number::Int(0)))
 }
 pub fn fill_in_place(target: &Tensor, value: Number) -> Result<()> {
-    overwrite(target, value, "FillBackward0")
+    overwrite(target, "FillBackward0", |array| fill_elements(array, value))
 }
 
 /// The dtype of a filled tensor that the user left open: bools and integers keep their kind, floats are the default.

@@ -18,6 +18,7 @@ pub mod pointwise;
 pub mod pool;
 pub mod promote;
 pub mod rearrange;
+pub mod random;
 pub mod reduce;
 pub mod select;
 pub mod shape;
@@ -49,8 +50,10 @@ pub fn table() -> Vec<&'static Def> {
         shape::in_place::OPS,
         strided::OPS,
     ];
+    let families = [copy::OPS, create::OPS, join::OPS, matmul::OPS, reduce::OPS, shape::OPS, shape::in_place::OPS, strided::OPS];
     let mut rows: Vec<&'static Def> = pointwise::table().collect();
     rows.extend(select::OPS);
+    rows.extend(random::table());
     rows.extend(families.into_iter().flatten());
     let aliases = ALIASES.iter().flat_map(|(alias, name)| rows.iter().filter(move |row| row.name() == *name).map(|row| row.renamed(alias)));
     let aliases: Vec<&'static Def> = aliases.collect();
