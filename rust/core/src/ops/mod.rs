@@ -50,7 +50,6 @@ pub fn table() -> Vec<&'static Def> {
         shape::in_place::OPS,
         strided::OPS,
     ];
-    let families = [copy::OPS, create::OPS, join::OPS, matmul::OPS, reduce::OPS, shape::OPS, shape::in_place::OPS, strided::OPS];
     let mut rows: Vec<&'static Def> = pointwise::table().collect();
     rows.extend(select::OPS);
     rows.extend(random::table());
