@@ -15,6 +15,7 @@ from typing import Any
 from rustorch.autograd.differentiate import backward, grad
 from rustorch.autograd.function import Function, NestedIOFunction, once_differentiable
 from rustorch.autograd.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
+from rustorch.autograd.gradcheck import gradcheck, gradgradcheck
 from rustorch.autograd.variable import Variable
 
 __all__ = [
@@ -35,8 +36,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("gradcheck", "gradgradcheck", "GradcheckError"):
-        return getattr(importlib.import_module("rustorch.autograd.gradcheck"), name)
     if name == "functional":
         return importlib.import_module("rustorch.autograd.functional")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

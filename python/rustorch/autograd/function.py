@@ -1,7 +1,6 @@
 """``Function``: an operation whose forward and backward are written in Python."""
 
 import functools
-import inspect
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -72,10 +71,15 @@ class BackwardCFunction(FunctionCtx):
     _input_kinds: list[Any]
 
     def _run_backward(self, node: Any, cotangents: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
-        """Called by the graph's ``node``: from the gradients of the tensor outputs to those of all arguments."""
+        """Called by the graph's ``node``: from the gradients of the tensor outputs to those of all arguments.
+
+        There may be fewer gradients than outputs: the last ones that are missing were not differentiated.
+        """
         function = self._forward_cls._backward_of_user()
         remaining = iter(cotangents)
-        given = [None if kind is None else self._materialized(next(remaining), kind) for kind in self._output_kinds]
+        given = [
+            None if kind is None else self._materialized(next(remaining, None), kind) for kind in self._output_kinds
+        ]
         self._node = node
         try:
             gradients = function(self, *given)
@@ -249,6 +253,8 @@ class Function(metaclass=FunctionMeta):
         ctx = cls._backward_cls()
         separate = cls.setup_context is not Function.setup_context
         if separate:
+            import inspect  # slow to import, and rarely needed
+
             bound = inspect.signature(cls.forward).bind(*args, **kwargs)
             bound.apply_defaults()
             args = bound.args
