@@ -22,6 +22,8 @@ pub mod reduce;
 pub mod rows;
 #[cfg(test)]
 mod sample;
+pub mod scan;
 pub mod softmax;
+pub mod sort;
 pub mod threads;
 pub mod vectorized;
