@@ -3,6 +3,8 @@ use super::cast::{Convert, convert};
 use super::nest::Nest;
 use super::threads::parallel_for;
 use crate::Operand;
+use rustorch_base::DType;
+use rustorch_base::layout::contiguous_strides;
 
 mod transpose;
 
@@ -100,7 +102,7 @@ pub struct Caster {
 }
 
 impl Caster {
-    pub fn new(dst: rustorch_base::DType, src: rustorch_base::DType) -> Caster {
+    pub fn new(dst: DType, src: DType) -> Caster {
         Caster { convert: convert(dst, src), src: src.size(), dst: dst.size() }
     }
 
@@ -191,6 +193,20 @@ pub fn concatenate(shape: &[i64], dim: usize, dst: Operand, parts: &[(i64, Opera
         copy(&part_shape, Operand { data: at, ..dst }, *part);
         start += size;
     }
+}
+
+/// All elements as float64, row-major.
+pub fn read(shape: &[i64], operand: Operand) -> Vec<f64> {
+    let mut values = vec![0.0; shape.iter().product::<i64>() as usize];
+    let strides = contiguous_strides(shape);
+    copy(shape, Operand { data: values.as_mut_ptr().cast(), dtype: DType::Float64, strides: &strides }, operand);
+    values
+}
+
+/// Stores row-major float64 values.
+pub fn write(shape: &[i64], operand: Operand, values: &[f64]) {
+    let strides = contiguous_strides(shape);
+    copy(shape, operand, Operand { data: values.as_ptr().cast_mut().cast(), dtype: DType::Float64, strides: &strides });
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Losses of classification: negative log-likelihood, and cross-entropy as one forward and one backward pass.
 use super::cast::Cast;
-use super::copy::{Caster, copy};
+use super::copy::{Caster, read, write};
 use super::exponential::Exponential;
 use super::nest::Nest;
 use super::rows::each_row;
@@ -8,7 +8,6 @@ use super::softmax::{softmax, with_float};
 use super::threads::parallel_for;
 use super::vectorized::vectorized;
 use crate::Operand;
-use rustorch_base::layout::contiguous_strides;
 use rustorch_base::{DType, Dims, Result, bail};
 use std::sync::Mutex;
 
@@ -125,7 +124,7 @@ impl Samples {
         if let Some(class) = wrong {
             bail!(index, "Target {class} is out of bounds.");
         }
-        let weights = labels.weight.map_or_else(|| vec![1.0; count as usize], |weight| doubles(&[count], &weight));
+        let weights = labels.weight.map_or_else(|| vec![1.0; count as usize], |weight| read(&[count], weight));
         Ok(Samples { shape: over, classes, weights, reduction: labels.reduction })
     }
 
@@ -175,9 +174,9 @@ impl Samples {
     fn scales(&self, gradient: Operand, total_weight: Operand) -> Vec<f64> {
         let n = self.classes.len();
         match self.reduction {
-            Reduction::None => doubles(&self.shape, &gradient),
-            Reduction::Sum => vec![doubles(&[], &gradient)[0]; n],
-            Reduction::Mean => vec![doubles(&[], &gradient)[0] / doubles(&[], &total_weight)[0]; n],
+            Reduction::None => read(&self.shape, gradient),
+            Reduction::Sum => vec![read(&[], gradient)[0]; n],
+            Reduction::Mean => vec![read(&[], gradient)[0] / read(&[], total_weight)[0]; n],
         }
     }
 
@@ -257,16 +256,7 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// All elements as float64.
-fn doubles(shape: &[i64], operand: &Operand) -> Vec<f64> {
-    let mut values = vec![0.0; shape.iter().product::<i64>() as usize];
-    let strides = contiguous_strides(shape);
-    copy(shape, Operand { data: values.as_mut_ptr().cast(), dtype: DType::Float64, strides: &strides }, *operand);
-    values
-}
-
 /// Stores one element.
-fn put(at: *mut u8, dtype: DType, mut x: f64) {
-    let from = Operand { data: (&raw mut x).cast(), dtype: DType::Float64, strides: &[] };
-    copy(&[], Operand { data: at, dtype, strides: &[] }, from);
+fn put(at: *mut u8, dtype: DType, x: f64) {
+    write(&[], Operand { data: at, dtype, strides: &[] }, &[x]);
 }

@@ -15,6 +15,7 @@ pub mod loss;
 pub mod masked;
 pub mod matmul;
 pub mod nest;
+pub mod norm;
 pub mod optim;
 pub mod pack;
 pub mod pool;
