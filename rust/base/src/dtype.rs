@@ -11,6 +11,7 @@ macro_rules! dtypes {
         impl DType {
             pub const ALL: &[DType] = &[$(DType::$variant),*];
             /// Bytes of one element.
+            #[inline]
             pub const fn size(self) -> usize { match self { $(DType::$variant => size_of::<$rust>()),* } }
             /// As Python names it: `float32`.
             pub const fn name(self) -> &'static str { match self { $(DType::$variant => $name),* } }
@@ -113,6 +114,7 @@ impl DType {
     pub const fn is_differentiable(self) -> bool {
         self.is_floating_point() || self.is_complex()
     }
+    #[inline]
     pub const fn category(self) -> Category {
         if self.is_complex() {
             Category::Complex
@@ -140,10 +142,12 @@ impl DType {
         }
     }
     /// The dtype in which sums of this one are held: integers widen to int64.
+    #[inline]
     pub const fn sum_dtype(self) -> DType {
         if self.is_integral() || matches!(self, DType::Bool) { DType::Int64 } else { self }
     }
     /// `result_type` may be stored in `to`: PyTorch's `can_cast`.
+    #[inline]
     pub const fn can_cast_to(self, to: DType) -> bool {
         if self.is_complex() && !to.is_complex() {
             return false;
@@ -156,6 +160,7 @@ impl DType {
 
     /// The dtype two tensors of positive dimension meet in (PyTorch's table). `None` where PyTorch refuses: a wide
     /// unsigned integer with a signed one or with a wider unsigned partner of another width is undefined there.
+    #[inline]
     pub fn promote(self, other: DType) -> Option<DType> {
         use DType::*;
         if self == other {

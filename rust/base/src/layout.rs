@@ -26,6 +26,7 @@ pub enum MemoryFormat {
 
 impl Layout {
     /// Row-major and dense.
+    #[inline]
     pub fn contiguous(shape: &[i64]) -> Layout {
         Layout { shape: shape.into(), strides: contiguous_strides(shape), offset: 0 }
     }
@@ -70,6 +71,7 @@ impl Layout {
         true
     }
     /// Every element has its own place and there are no gaps: some permutation is contiguous.
+    #[inline]
     pub fn is_dense(&self) -> bool {
         if self.numel() <= 1 {
             return true;
@@ -86,6 +88,7 @@ impl Layout {
         true
     }
     /// The elements of storage this layout reaches: the largest index plus one (offset included), 0 when empty.
+    #[inline]
     pub fn extent(&self) -> i64 {
         if self.numel() == 0 {
             return 0;
@@ -116,6 +119,7 @@ impl Layout {
 }
 
 /// Row-major strides of a shape. PyTorch's convention: a size of 0 counts as 1.
+#[inline]
 pub fn contiguous_strides(shape: &[i64]) -> Dims {
     let mut strides: Dims = smallvec![1; shape.len()];
     let mut step = 1i64;
@@ -138,6 +142,7 @@ pub fn channels_last_strides(shape: &[i64]) -> Dims {
 }
 
 /// Resolves a possibly negative dimension; a 0-d tensor accepts 0 and -1.
+#[inline]
 pub fn wrap_dim(dim: i64, ndim: usize) -> Result<usize> {
     let n = (ndim as i64).max(1);
     if (-n..n).contains(&dim) {
@@ -179,6 +184,7 @@ pub fn broadcast_shapes(a: &[i64], b: &[i64]) -> Result<Dims> {
 }
 
 /// Strides by which a layout walks a broadcast shape: 0 where it repeats. The shapes must be compatible.
+#[inline]
 pub fn broadcast_strides(layout: &Layout, shape: &[i64]) -> Dims {
     let missing = shape.len() - layout.ndim();
     let mut strides: Dims = smallvec![0; shape.len()];
@@ -189,6 +195,7 @@ pub fn broadcast_strides(layout: &Layout, shape: &[i64]) -> Dims {
 }
 
 /// The number of elements of a shape that a user gave: sizes checked, overflow refused before anything is allocated.
+#[inline]
 pub fn checked_numel(shape: &[i64]) -> Result<i64> {
     let mut numel = 1i64;
     for &size in shape {

@@ -50,6 +50,9 @@ impl Device {
     pub const CPU: Device = Device { kind: DeviceKind::Cpu, index: None };
     pub const META: Device = Device { kind: DeviceKind::Meta, index: None };
 
+    pub const fn is_cpu(self) -> bool {
+        matches!(self.kind, DeviceKind::Cpu)
+    }
     pub const fn is_meta(self) -> bool {
         matches!(self.kind, DeviceKind::Meta)
     }

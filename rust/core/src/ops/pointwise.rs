@@ -1,25 +1,26 @@
 //! Pointwise operators: the rows of the kernels' table become ops. Promotion, broadcasting, the layout of the result,
 //! in-place and `out=`, and one autograd rule for all rows, to any order.
+mod dense;
+mod derivative;
+
 use crate::array::Array;
-use crate::autograd::node::{Context, Grads, NodeOf, Rule, SavedList};
-use crate::autograd::{Edge, Saved, inplace, tracks};
+use crate::autograd::inplace;
 use crate::mode;
 use crate::op::{self, Args, Def, Ret, Target, TensorOrNumber, Value};
 use crate::ops::promote::Promotion;
-use crate::ops::{copy, default, reduce};
+use crate::ops::default;
 use crate::tensor::{Tensor, key};
+use derivative::record_program;
 use rustorch_base::layout::{broadcast_shapes, broadcast_strides, contiguous_strides};
 use rustorch_base::{DType, Dims, Error, Layout, Result, bail};
-use rustorch_kernels::expr::{Gradient, Program};
+use rustorch_kernels::expr::Program;
 use rustorch_kernels::pointwise::{Input, ResultRule, Row};
 use rustorch_kernels::{Number, Operand, pointwise as kernels};
 use smallvec::{SmallVec, smallvec};
-use std::any::Any;
-use std::sync::Arc;
+use rustc_hash::FxHashMap;
+use std::sync::{Arc, OnceLock};
 
 type Operands<'a> = SmallVec<[TensorOrNumber<'a>; 4]>;
-/// What each input of a program is to autograd.
-type Arguments = SmallVec<[Argument; 4]>;
 
 /// The ops of all rows that have a schema.
 pub fn table() -> impl Iterator<Item = &'static Def> {
@@ -30,8 +31,11 @@ pub fn table() -> impl Iterator<Item = &'static Def> {
 }
 
 /// A row by name, for Rust callers.
+#[inline]
 pub fn row(name: &str) -> Result<&'static Row> {
-    kernels::row(name).ok_or_else(|| Error::not_implemented(format!("{name} is not implemented")))
+    static ROWS: OnceLock<FxHashMap<&str, &Row>> = OnceLock::new();
+    let rows = ROWS.get_or_init(|| kernels::rows().map(|row| (row.name, row)).collect());
+    rows.get(name).copied().ok_or_else(|| Error::not_implemented(format!("{name} is not implemented")))
 }
 
 /// A call of a row from the table.
@@ -205,6 +209,9 @@ fn execute(program: &Program, compute: DType, shape: &[i64], outputs: &[&Array],
 /// The op of a row on new memory.
 #[inline]
 pub fn apply(row: &'static Row, operands: &[TensorOrNumber<'_>]) -> Result<Tensor> {
+    if let Some(result) = dense::apply(row, operands) {
+        return result;
+    }
     compute(row, operands, plan(row, operands, None)?)
 }
 /// [`apply`] in a dtype that the caller has found.
@@ -287,161 +294,6 @@ fn apply_out(def: &'static Def, row: &'static Row, args: &Args<'_>, operands: &[
     execute(plan.program, plan.compute, &plan.shape, &[target.array()], operands)?;
     target.bump_version();
     Ok(target.clone())
-}
-
-/// What an input of a recorded program is.
-enum Argument {
-    Number(Number),
-    Tensor { shape: Dims, dtype: DType },
-}
-
-/// The one derivative of all pointwise ops: the gradient of the program that ran.
-struct ProgramRule {
-    name: &'static str,
-    gradient: Arc<Gradient>,
-    /// Bit i: the gradient program has an output for input i.
-    wanted: u32,
-    compute: DType,
-    arguments: Arguments,
-    /// The shape that was computed over.
-    shape: Dims,
-    outputs: usize,
-}
-
-/// Enters the outputs of a program into the graph.
-fn record_program(
-    name: &'static str,
-    program: &Arc<Program>,
-    compute: DType,
-    operands: &[TensorOrNumber<'_>],
-    outputs: &[&Tensor],
-    shape: Option<&Dims>,
-) -> Result<()> {
-    let mut edges = crate::autograd::node::Edges::new();
-    let mut wanted = 0u32;
-    let mut arguments = Arguments::new();
-    for (i, operand) in operands.iter().enumerate() {
-        match operand {
-            TensorOrNumber::Number(number) => arguments.push(Argument::Number(*number)),
-            TensorOrNumber::Tensor(tensor) => {
-                let edge = if tensor.dtype().is_differentiable() { tensor.grad_edge()? } else { None };
-                wanted |= u32::from(edge.is_some()) << i;
-                edges.push(edge);
-                arguments.push(Argument::Tensor { shape: tensor.shape().into(), dtype: tensor.dtype() });
-            }
-        }
-    }
-    let gradient = program.gradient(wanted);
-    let mut saved = SavedList::new();
-    for (i, operand) in operands.iter().enumerate() {
-        if let TensorOrNumber::Tensor(tensor) = operand {
-            let read = gradient.reads_input & 1 << i != 0;
-            saved.push(if read { Saved::input(tensor) } else { Saved::Nothing });
-        }
-    }
-    for (slot, output) in outputs.iter().enumerate() {
-        saved.push(if gradient.reads_result { Saved::output(output, slot as u32) } else { Saved::Nothing });
-    }
-    for value in &saved {
-        value.check()?;
-    }
-    let shape = shape.cloned().unwrap_or_else(|| outputs.first().map_or_else(Dims::new, |out| out.shape().into()));
-    let rule = ProgramRule { name, gradient, wanted, compute, arguments, shape, outputs: outputs.len() };
-    let node = NodeOf::new(rule, edges, saved);
-    for (slot, output) in outputs.iter().enumerate() {
-        if output.dtype().is_differentiable() {
-            output.set_edge(Some(Edge { node: node.clone(), slot: slot as u32 }));
-        }
-    }
-    Ok(())
-}
-
-impl Rule for ProgramRule {
-    fn name(&self) -> &str {
-        self.name
-    }
-    fn backward(&self, context: &Context, cotangents: &[Option<Tensor>]) -> Result<Grads> {
-        let tensors = self.arguments.iter().filter(|a| matches!(a, Argument::Tensor { .. })).count();
-        // Saved values in the order of the program's inputs: the tensors, then the results.
-        let mut held: SmallVec<[Option<Tensor>; 6]> = SmallVec::new();
-        for index in 0..tensors + self.outputs {
-            held.push(context.saved_optional(index)?);
-        }
-        let nothing = TensorOrNumber::Number(Number::Int(0));
-        let mut operands: SmallVec<[TensorOrNumber<'_>; 8]> = SmallVec::new();
-        let mut next = 0;
-        for argument in &self.arguments {
-            operands.push(match argument {
-                Argument::Number(number) => TensorOrNumber::Number(*number),
-                Argument::Tensor { .. } => {
-                    next += 1;
-                    held[next - 1].as_ref().map_or(nothing, TensorOrNumber::Tensor)
-                }
-            });
-        }
-        for result in &held[tensors..] {
-            operands.push(result.as_ref().map_or(nothing, TensorOrNumber::Tensor));
-        }
-        for slot in 0..self.outputs {
-            operands.push(cotangents.get(slot).and_then(Option::as_ref).map_or(nothing, TensorOrNumber::Tensor));
-        }
-        self.gradients(context, &operands)
-    }
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-}
-
-impl ProgramRule {
-    /// Runs the gradient program; what was broadcast is summed back.
-    fn gradients(&self, context: &Context, operands: &[TensorOrNumber<'_>]) -> Result<Grads> {
-        let wanted: SmallVec<[(usize, usize, &Dims, DType); 3]> = self
-            .arguments
-            .iter()
-            .enumerate()
-            .filter_map(|(i, a)| if let Argument::Tensor { shape, dtype } = a { Some((i, shape, *dtype)) } else { None })
-            .enumerate()
-            .map(|(edge, (i, shape, dtype))| (edge, i, shape, dtype))
-            .collect();
-        let mut outputs: SmallVec<[Tensor; 3]> = SmallVec::new();
-        let strides = result_strides(operands, &self.shape);
-        for &(_, i, shape, dtype) in &wanted {
-            if self.wanted & 1 << i != 0 {
-                // Cast on the way out where nothing has to be summed.
-                let dtype = if shape[..] == self.shape[..] { dtype } else { self.compute };
-                let layout = Layout { shape: self.shape.clone(), strides: strides.clone(), offset: 0 };
-                outputs.push(Tensor::new(Array::with_layout(layout, dtype, crate::Device::CPU)?));
-            }
-        }
-        let program = &self.gradient.program;
-        execute(program, self.compute, &self.shape, &outputs.iter().map(Tensor::array).collect::<SmallVec<[&Array; 3]>>(), operands)?;
-        let tensors: SmallVec<[&Tensor; 6]> =
-            operands.iter().filter_map(|o| if let TensorOrNumber::Tensor(t) = o { Some(*t) } else { None }).collect();
-        if tracks(&tensors) {
-            record_program(
-                self.name,
-                program,
-                self.compute,
-                operands,
-                &outputs.iter().collect::<SmallVec<[&Tensor; 3]>>(),
-                Some(&self.shape),
-            )?;
-        }
-        let mut gradients: Grads = smallvec![None; wanted.len()];
-        let mut computed = outputs.into_iter();
-        for (edge, i, shape, dtype) in wanted {
-            if self.wanted & 1 << i == 0 {
-                continue;
-            }
-            if let Some(full) = computed.next()
-                && context.needs(edge)
-            {
-                let summed = if full.shape() == &shape[..] { full } else { reduce::sum_to(&full, shape)? };
-                gradients[edge] = Some(copy::cast(&summed, dtype)?);
-            }
-        }
-        Ok(gradients)
-    }
 }
 
 // ---- for Rust callers
