@@ -19,7 +19,7 @@ from rustorch._serialization.storages import (
     Budget,
     StorageType,
     StoredElements,
-    new_storage,
+    new_memory,
     view_of_bytes,
 )
 from rustorch._serialization.writer import Writer
@@ -77,8 +77,8 @@ def save(
         archive.write(".storage_alignment", b"64")
         if not _disable_byteorder_record:
             archive.write("byteorder", sys.byteorder.encode())
-        for key, storage in writer.storages.items():
-            archive.write(f"data/{key}", view_of_bytes(storage if storage.device.type == "cpu" else storage.cpu()))
+        for key, memory in writer.storages.items():
+            archive.write(f"data/{key}", view_of_bytes(memory))
         archive.close()
 
 
@@ -211,18 +211,17 @@ class _Storages:
             )
         nbytes = count * kind.itemsize
         if self._placement.without_data:
-            storage = torch.empty(nbytes, dtype=torch.uint8, device="meta").untyped_storage()
-            return StoredElements(storage, kind, 0, count)
+            return StoredElements(new_memory(nbytes, "meta"), kind, 0, count)
         self._budget.draw(nbytes, f"storage {key!s:.80}")
-        storage = self._mapped(record, nbytes) if self._map else None
-        if storage is None:
-            storage = new_storage(self._archive.size(record))
-            self._archive.read_into(record, view_of_bytes(storage))
-        return StoredElements(self._placement.place(storage, location), kind, 0, count)
+        memory = self._mapped(record, nbytes) if self._map else None
+        if memory is None:
+            memory = new_memory(self._archive.size(record))
+            self._archive.read_into(record, view_of_bytes(memory))
+        return StoredElements(self._placement.place(memory, location), kind, 0, count)
 
     def _mapped(self, record: str, nbytes: int) -> Any:
         """The record where it lies in the mapped file; None if its elements would lie across words there."""
         offset = self._archive.offset(record)
         if not nbytes or offset % 16:
             return None
-        return torch.frombuffer(self._map, dtype=torch.uint8, count=nbytes, offset=offset).untyped_storage()
+        return torch.frombuffer(self._map, dtype=torch.uint8, count=nbytes, offset=offset)

@@ -5,11 +5,12 @@ import os
 import struct
 from typing import Any, BinaryIO
 
+import rustorch as torch
 from rustorch._serialization.allowed import AllowedGlobals
 from rustorch._serialization.errors import UnpicklingError
 from rustorch._serialization.interpreter import Interpreter
 from rustorch._serialization.placement import Placement
-from rustorch._serialization.storages import Budget, StorageType, StoredElements, new_storage, view_of_bytes
+from rustorch._serialization.storages import Budget, StorageType, StoredElements, new_memory, view_of_bytes
 
 __all__ = ["load_legacy"]
 
@@ -58,7 +59,7 @@ class _Storages:
         self._budget = budget
         self._placement = placement
         # Where the bytes go, and the elements tensors are laid over; another memory only on another device.
-        self._known: dict[str, tuple[Any, StoredElements]] = {}
+        self._known: dict[str, tuple[torch.Tensor, StoredElements]] = {}
 
     def persistent_load(self, identifier: Any) -> Any:
         match identifier:
@@ -74,7 +75,7 @@ class _Storages:
             if count < 0:
                 raise UnpicklingError(f"The file is damaged: a storage of {count} elements")
             self._budget.draw(count * kind.itemsize, f"storage {key!s:.80}")
-            memory = new_storage(count * kind.itemsize)
+            memory = new_memory(count * kind.itemsize)
             self._known[key] = (memory, StoredElements(self._placement.place(memory, location), kind, 0, count))
         elements = self._known[key][1]
         if elements.type != kind or elements.count != count:
@@ -93,14 +94,13 @@ class _Storages:
         if len(data) != len(into):
             raise UnpicklingError(f"The file is damaged: storage {key!s:.80} is cut short")
         into[:] = data
-        if elements.storage is not memory and elements.storage.device.type != "meta":
-            moved = self._placement.place(memory, "cpu")
-            elements.storage.copy_(moved)
+        if elements.memory is not memory and elements.memory.device.type != "meta":
+            elements.memory.copy_(memory)
 
 
 def _view(elements: StoredElements, view: Any) -> StoredElements:
     """Part of a storage, which another key names."""
     match view:
         case (str(), int() as start, int() as count) if start >= 0 and count >= 0 and start + count <= elements.count:
-            return StoredElements(elements.storage, elements.type, elements.start + start, count)
+            return StoredElements(elements.memory, elements.type, elements.start + start, count)
     raise UnpicklingError(f"The file is damaged: {view!r:.80} is no part of a storage")

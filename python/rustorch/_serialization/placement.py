@@ -11,7 +11,7 @@ MapLocation = Callable[[Any, str], Any] | torch.device | str | dict[str, str] | 
 
 
 class Placement:
-    """Moves storages where ``map_location`` sends the device that they were saved from."""
+    """Moves the memory of storages where ``map_location`` sends the device that they were saved from."""
 
     def __init__(self, map_location: MapLocation) -> None:
         if isinstance(map_location, bytes):
@@ -25,23 +25,28 @@ class Placement:
         """Everything goes to the meta device, so that nothing need be read."""
         return self._map_location == "meta"
 
-    def place(self, storage: Any, location: str) -> Any:
-        """The storage, on its device. RuntimeError if there is no such device."""
+    def place(self, memory: torch.Tensor, location: str) -> torch.Tensor:
+        """The storage's memory, on its device. RuntimeError if there is no such device."""
         target = self._map_location
         if target is None:
-            return _move(storage, location)
+            return _move(memory, location)
         if isinstance(target, str):
-            return _move(storage, target)
+            return _move(memory, target)
         if isinstance(target, dict):
-            return _move(storage, target.get(location, location))
+            return _move(memory, target.get(location, location))
+        storage = memory.untyped_storage()
         placed = target(storage, location)
-        return _move(storage, location) if placed is None else placed
+        if placed is None:
+            return _move(memory, location)
+        if placed != storage:
+            raise NotImplementedError("rustorch.load: a map_location that returns another storage than it was given")
+        return memory
 
 
-def _move(storage: Any, location: str) -> Any:
+def _move(memory: torch.Tensor, location: str) -> torch.Tensor:
     kind = location.partition(":")[0]
     if kind == "cpu":
-        return storage
+        return memory
     if kind not in ("meta", "cuda", "gpu", "wgpu"):
         raise RuntimeError(
             f"don't know how to restore data location of torch.UntypedStorage (tagged with {location!s:.80})"
@@ -52,7 +57,4 @@ def _move(storage: Any, location: str) -> Any:
             "running on a CPU-only machine, please use torch.load with map_location=torch.device('cpu') to map your "
             "storages to the CPU."
         )
-    nbytes = storage.nbytes()
-    if kind == "meta":
-        return torch.empty(nbytes, dtype=torch.uint8, device="meta").untyped_storage()
-    return torch.empty(0, dtype=torch.uint8).set_(storage, 0, (nbytes,), (1,)).to(location).untyped_storage()
+    return memory.to(location)

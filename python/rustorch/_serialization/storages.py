@@ -1,4 +1,5 @@
-"""Between bytes and tensors: storages filled from files, tensors laid over storages, and storages read back.
+"""Between bytes and tensors: memory filled from files, tensors laid over it, and storages read back. The memory of a
+storage is held as a flat uint8 tensor, whose storage it is.
 
 Nothing is allocated before it is known that the file holds as many bytes: see :class:`Budget`."""
 
@@ -9,7 +10,16 @@ from typing import Any
 import rustorch as torch
 from rustorch._serialization.errors import UnpicklingError
 
-__all__ = ["STORAGE_NAMES", "Budget", "StorageType", "StoredElements", "lay_out", "new_storage", "view_of_bytes"]
+__all__ = [
+    "STORAGE_NAMES",
+    "Budget",
+    "StorageType",
+    "StoredElements",
+    "lay_out",
+    "memory_of",
+    "new_memory",
+    "view_of_bytes",
+]
 
 # The dtype of each of PyTorch's storage classes. Tensors of other dtypes lie in untyped storages.
 STORAGE_NAMES = {
@@ -44,7 +54,7 @@ class StorageType:
 class StoredElements:
     """Elements of a storage that a file holds: ``count`` of them, from element ``start`` on."""
 
-    storage: Any
+    memory: torch.Tensor
     type: StorageType
     start: int
     count: int
@@ -65,16 +75,23 @@ class Budget:
         self._available -= nbytes
 
 
-def new_storage(nbytes: int) -> Any:
-    """A storage of so many bytes, not yet filled."""
-    return torch.empty(nbytes, dtype=torch.uint8).untyped_storage()
+def new_memory(nbytes: int, device: str = "cpu") -> torch.Tensor:
+    """The memory of a new storage, not yet filled."""
+    return torch.empty(nbytes, dtype=torch.uint8, device=device)
 
 
-def view_of_bytes(storage: Any) -> memoryview:
-    """The bytes of a storage in this computer's memory, to read and to write."""
-    nbytes = storage.nbytes()
-    tensor = torch.empty(0, dtype=torch.uint8).set_(storage, 0, (nbytes,), (1,))
-    return memoryview(tensor.numpy()) if nbytes else memoryview(bytearray())
+def memory_of(tensor: torch.Tensor) -> torch.Tensor:
+    """The whole storage of a tensor, as far as it holds elements of the tensor's dtype."""
+    count = tensor.untyped_storage().nbytes() // tensor.dtype.itemsize
+    if not count:
+        return new_memory(0)
+    elements = torch.empty(0, dtype=tensor.dtype, device=tensor.device).set_(tensor.detach(), 0, (count,), (1,))
+    return elements.view(torch.uint8)
+
+
+def view_of_bytes(memory: torch.Tensor) -> memoryview:
+    """The bytes, to read and to write; of a device's memory a copy."""
+    return memoryview(memory.cpu().numpy()) if memory.numel() else memoryview(bytearray())
 
 
 def _whole_number(value: Any, what: str) -> int:
@@ -100,6 +117,7 @@ def lay_out(elements: Any, dtype: Any, offset: Any, size: Any, stride: Any) -> A
             f"The file is damaged: a tensor of size {sizes}, stride {strides} and storage offset {offset} reaches "
             f"beyond the {count} elements of its storage"
         )
-    return torch.empty(0, dtype=dtype, device=elements.storage.device).set_(
-        elements.storage, start + offset, sizes, strides
-    )
+    memory = elements.memory
+    bare = torch.empty(0, dtype=dtype, device=memory.device)
+    nbytes = memory.numel() // dtype.itemsize * dtype.itemsize
+    return bare.set_(memory[:nbytes].view(dtype) if nbytes else bare.clone(), start + offset, sizes, strides)

@@ -9,7 +9,7 @@ from typing import Any
 import rustorch as torch
 from rustorch._serialization import arrays
 from rustorch._serialization.errors import PicklingError
-from rustorch._serialization.storages import STORAGE_NAMES
+from rustorch._serialization.storages import STORAGE_NAMES, memory_of
 
 __all__ = ["Writer"]
 
@@ -18,14 +18,14 @@ _FACTORIES = {int: "int", float: "float", str: "str", list: "list", tuple: "tupl
 
 
 class Writer:
-    """One pickle. ``storages`` maps the keys of the storages met on the way to the storages themselves.
+    """One pickle. ``storages`` maps the keys of the storages met on the way to their memory.
 
     Raises:
         PicklingError: a value of a class that could not be loaded again.
     """
 
     def __init__(self) -> None:
-        self.storages: dict[str, Any] = {}
+        self.storages: dict[str, torch.Tensor] = {}
         self._out = bytearray(b"\x80\x02")
         # By identity; the value is kept so that no other object takes its place in memory meanwhile.
         self._memo: dict[Any, tuple[int, Any]] = {}
@@ -251,7 +251,7 @@ class Writer:
         return "_rebuild_tensor_v2" if _storage_name(value.dtype) else "_rebuild_tensor_v3"
 
     def _tensor_arguments(self, value: torch.Tensor) -> None:
-        if value._backward_hooks:
+        if getattr(value, "_backward_hooks", None):
             raise PicklingError("Can't save a tensor with hooks: they are functions. Remove them, or save x.detach()")
         self._out += b"("
         self._storage(value)
@@ -276,7 +276,8 @@ class Writer:
         key, known_name = self._storage_keys.setdefault(identity, (str(len(self.storages)), name))
         if known_name != name:
             raise PicklingError("Cannot save multiple tensors or storages that view the same data as different types")
-        self.storages[key] = storage
+        if key not in self.storages:
+            self.storages[key] = memory_of(tensor)
         location = "cpu" if tensor.device.type == "cpu" else str(tensor.device)
         self._out += b"("
         self._write("storage")
