@@ -11,8 +11,8 @@ fn best_microseconds(mut f: impl FnMut()) -> f64 {
     f();
     let start = Instant::now();
     f();
-    let repeats = (1e-3 / start.elapsed().as_secs_f64().max(1e-9)).clamp(1.0, 10_000.0) as usize;
-    (0..20)
+    let repeats = (2e-4 / start.elapsed().as_secs_f64().max(1e-9)).clamp(1.0, 10_000.0) as usize;
+    (0..100)
         .map(|_| {
             let start = Instant::now();
             (0..repeats).for_each(|_| f());

@@ -5,8 +5,10 @@
 //! offset from a pixel. Forward pass and input gradient are products whose second operand, the patches, is never
 //! stored: [`patches::Patches`] packs it. The weight gradient needs no packing at all: its sums run along rows of pixels.
 mod correlation;
+mod direct;
 mod forward;
 mod input_gradient;
+pub(crate) mod offset_tile;
 mod patches;
 mod plane;
 pub(crate) mod row_dots;

@@ -3,6 +3,7 @@ mod cut;
 mod dots;
 mod kernels;
 mod product;
+mod row_sums;
 mod tile;
 mod transpose;
 mod vector;
@@ -135,6 +136,9 @@ pub unsafe fn gemm_with<T: GemmElement + bytemuck::Pod>(
 /// Rows of a product up to which dot products beat packing a B whose depth is contiguous.
 const DOT_ROWS: usize = 4;
 
+/// Elements of a second operand up to which one row is an ordinary product.
+const SMALL_ROW: usize = 1024;
+
 unsafe fn run<T: GemmElement + bytemuck::Pod>(
     kernels: &'static Kernels<T>,
     a: Matrix<T>,
@@ -160,6 +164,19 @@ unsafe fn run<T: GemmElement + bytemuck::Pod>(
         };
         // SAFETY: the caller vouches for the operands.
         return unsafe { dots::parallel(kernels, &rows) };
+    }
+    if m == 1 && b.column_stride == 1 && n * k > SMALL_ROW {
+        let row = row_sums::RowSums {
+            depth: k,
+            columns: n,
+            x: a.data,
+            x_step: a.column_stride,
+            b: b.data,
+            b_row: b.row_stride,
+            sums: std::ptr::null_mut(),
+        };
+        // SAFETY: the caller vouches for the operands; a C of one row is contiguous.
+        return unsafe { row_sums::multiply_row(kernels, &row, c.data, &store) };
     }
     let lanes_of_b = if n == 1 { 1 } else { b.column_stride };
     let left = Strided { data: a.data, lane: a.row_stride, depth: a.column_stride };

@@ -58,11 +58,11 @@ impl Correlation {
         if count == 0 || rows == 0 || volume(self.grid) == 0 {
             return;
         }
-        let plane = (!self.is_plain_product()).then(|| Plane::new(self));
+        let image_reader = (!self.is_plain_product()).then(|| Reader::new::<T>(self, rows));
         let images: Vec<SharedImage<T>> = (0..count).map(|i| SharedImage(image(i))).collect();
         let work = (rows * self.depth() * volume(self.grid)).max(1);
         // SAFETY: the callers of forward and gradient vouch for the images, which write disjoint outputs.
-        let one = |i: usize| unsafe { self.run(plane.as_ref(), rows, &images[i].0) };
+        let one = |i: usize| unsafe { self.run(image_reader.as_ref(), rows, &images[i].0) };
         if work >= TASK_WORK && count < 2 * num_threads() {
             (0..count).for_each(one);
         } else {
@@ -70,15 +70,15 @@ impl Correlation {
         }
     }
 
-    unsafe fn run<T: GemmElement + bytemuck::Pod>(&self, plane: Option<&Plane>, rows: usize, image: &Image<T>) {
+    unsafe fn run<T: GemmElement + bytemuck::Pod>(&self, reader: Option<&Reader>, rows: usize, image: &Image<T>) {
         let pixels = volume(self.grid);
         // SAFETY: the caller vouches for the image; scratch is as large as what is written to it.
         unsafe {
             match image.output {
-                Output::Whole(data) => self.multiply(plane, rows, image, data),
+                Output::Whole(data) => self.multiply(reader, rows, image, data),
                 Output::Spread { data, size, step, first } => with_scratch(ScratchSlot::Result, |scratch| {
                     let dense = scratch.get::<T>(rows * pixels);
-                    self.multiply(plane, rows, image, dense);
+                    self.multiply(reader, rows, image, dense);
                     let [depth, height, width] = self.grid;
                     for (row, z, y) in (0..rows).flat_map(|r| (0..depth).flat_map(move |z| (0..height).map(move |y| (r, z, y)))) {
                         let from = dense.add(((row * depth + z) * height + y) * width);
@@ -93,7 +93,7 @@ impl Correlation {
         }
     }
 
-    unsafe fn multiply<T: GemmElement + bytemuck::Pod>(&self, plane: Option<&Plane>, rows: usize, image: &Image<T>, output: *mut T) {
+    unsafe fn multiply<T: GemmElement + bytemuck::Pod>(&self, reader: Option<&Reader>, rows: usize, image: &Image<T>, output: *mut T) {
         let (pixels, k) = (volume(self.grid), self.depth());
         let weight = Strided { data: image.weight, lane: k as isize, depth: 1 };
         let store = Store { alpha: 1.into(), beta: 0.into(), row_bias: image.bias, column_bias: null() };
@@ -101,7 +101,7 @@ impl Correlation {
         let multiply_by = |b: &dyn Source<T>| unsafe {
             Product { kernels: T::kernels(), m: rows, n: pixels, k, a: &weight, b, c: Shared(output), c_row: pixels as isize, store }.run();
         };
-        let Some(plane) = plane else {
+        let Some(Reader { plane, positions }) = reader else {
             let b = Strided { data: image.source, lane: 1, depth: pixels as isize };
             return multiply_by(&b);
         };
@@ -116,8 +116,27 @@ impl Correlation {
                     }
                 }
             });
-            multiply_by(&Patches { plane, data: data.get().cast_const(), grid: self.grid });
+            let data = data.get().cast_const();
+            match positions {
+                // SAFETY: as above.
+                None => unsafe { self.multiply_direct(plane, rows, data, image.weight, image.bias, output) },
+                Some(positions) => multiply_by(&Patches { data, lanes: positions, depths: &plane.offsets }),
+            }
         });
+    }
+}
+
+/// How the pixels of an image are found.
+struct Reader {
+    plane: Plane,
+    /// Of the output pixels, where patches are packed; none where they are read in place.
+    positions: Option<Vec<isize>>,
+}
+impl Reader {
+    fn new<T: GemmElement>(correlation: &Correlation, rows: usize) -> Reader {
+        let plane = Plane::new(correlation);
+        let positions = (!correlation.is_direct::<T>(&plane, rows)).then(|| plane.positions(correlation.grid));
+        Reader { plane, positions }
     }
 }
 

@@ -1,18 +1,17 @@
-//! The second operand of a convolution's product, packed straight from a plane.
-use super::Space;
-use super::plane::Plane;
+//! The second operand of a convolution's products, packed straight from a plane.
 use crate::cpu::pack::Source;
 
-/// Lanes are output pixels, depth is (channel, tap).
+/// Element (lane, depth) is at `data + lanes[lane] + depths[depth]`. Forward, lanes are output pixels and depth is (channel, tap); for the
+/// weight gradient it is the other way round.
 pub struct Patches<'a, T> {
-    pub plane: &'a Plane,
     pub data: *const T,
-    pub grid: Space,
+    pub lanes: &'a [isize],
+    pub depths: &'a [isize],
 }
 // SAFETY: only read through.
 unsafe impl<T: Sync> Sync for Patches<'_, T> {}
 
-/// Neighbouring lanes whose pixels are neighbours: at most this many are copied at once.
+/// Lanes that are neighbours in memory are copied at once, up to this many.
 const PIECE: usize = 8;
 
 /// Where the lanes of a panel come from.
@@ -24,15 +23,13 @@ struct Pieces<T> {
 }
 
 impl<T: Copy> Patches<'_, T> {
-    fn pieces(&self, lane: usize, lanes: usize) -> Pieces<T> {
+    fn pieces(&self, lanes: &[isize]) -> Pieces<T> {
         let mut pieces = Pieces { count: 0, from: [self.data; 32], lane: [0; 32], length: [0; 32] };
-        let [_, height, width] = self.grid;
         let mut at = 0;
-        while at < lanes {
-            let pixel = lane + at;
-            let (x, y, z) = (pixel % width, pixel / width % height, pixel / width / height);
-            let length = (width - x).min(lanes - at).min(PIECE);
-            pieces.from[pieces.count] = self.data.wrapping_add(z * self.plane.row_steps[0] + y * self.plane.row_steps[1] + x);
+        while at < lanes.len() {
+            let most = (lanes.len() - at).min(PIECE);
+            let length = (1..most).find(|&i| lanes[at + i] != lanes[at] + i as isize).unwrap_or(most);
+            pieces.from[pieces.count] = self.data.wrapping_offset(lanes[at]);
             pieces.lane[pieces.count] = at;
             pieces.length[pieces.count] = length;
             pieces.count += 1;
@@ -44,8 +41,8 @@ impl<T: Copy> Patches<'_, T> {
     /// Copies whole pieces for every depth. A piece shorter than that is overrun by the next piece or the next depth, which come
     /// later; the caller sees to it that something does.
     #[inline(always)]
-    unsafe fn copy_pieces(pieces: &Pieces<T>, count: usize, offsets: &[isize], panel: *mut T, width: usize) {
-        for (p, &offset) in offsets.iter().enumerate() {
+    unsafe fn copy_pieces(pieces: &Pieces<T>, count: usize, depths: &[isize], panel: *mut T, width: usize) {
+        for (p, &offset) in depths.iter().enumerate() {
             for i in 0..count {
                 // SAFETY: planes have slack for reading a whole piece; writing one is inside the panel.
                 unsafe {
@@ -60,8 +57,8 @@ impl<T: Copy> Patches<'_, T> {
 // SAFETY: the last depths, where a whole piece could end past the panel, are copied by length.
 unsafe impl<T: Copy + Sync> Source<T> for Patches<'_, T> {
     unsafe fn fill(&self, panel: *mut T, width: usize, lane: usize, lanes: usize, depth: usize, depths: usize) {
-        let pieces = self.pieces(lane, lanes);
-        let offsets = &self.plane.offsets[depth..depth + depths];
+        let pieces = self.pieces(&self.lanes[lane..lane + lanes]);
+        let offsets = &self.depths[depth..depth + depths];
         let last_end = pieces.lane[pieces.count - 1] + PIECE;
         let careful = if last_end <= width { 0 } else { (last_end - width).div_ceil(width).min(depths) };
         let (whole, rest) = offsets.split_at(depths - careful);

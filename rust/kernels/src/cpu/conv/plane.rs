@@ -2,8 +2,8 @@
 use super::correlation::Correlation;
 use super::{Space, volume};
 
-/// Where the parts of a bordered image lie. For a step > 1 along rows, columns are split by remainder into `phases` planes, so that
-/// the pixels one tap reads for neighbouring outputs are neighbours in memory. Layout: (channel, phase, z, y, x).
+/// Where the parts of a bordered image lie. For a step > 1 along rows, columns may be split by remainder into `phases` planes, so
+/// that the pixels one tap reads for neighbouring outputs are neighbours in memory. Layout: (channel, phase, z, y, x).
 pub struct Plane {
     before: Space,
     /// Depth and height with borders, and columns of one phase.
@@ -11,15 +11,23 @@ pub struct Plane {
     phases: usize,
     /// One offset for each (channel, tap): what is summed over.
     pub offsets: Vec<isize>,
-    /// Distance between neighbouring outputs along depth and height (along a row it is 1).
-    pub row_steps: [usize; 2],
+    /// Distance between neighbouring outputs along depth, height and width.
+    pub steps: Space,
 }
 
 /// Elements that may be read past the end by whole-vector loads.
 const SLACK: usize = 32;
 
 impl Plane {
+    /// Columns split by phase, so that along a row the step is 1.
     pub fn new(c: &Correlation) -> Plane {
+        Plane::with_phases(c, c.step[2])
+    }
+    /// Columns as in the image: taps next to each other stay so.
+    pub fn unsplit(c: &Correlation) -> Plane {
+        Plane::with_phases(c, 1)
+    }
+    fn with_phases(c: &Correlation, phases: usize) -> Plane {
         let reach = |d: usize| {
             let low = c.shifts[d].iter().copied().min().unwrap_or(0);
             let high = c.shifts[d].iter().copied().max().unwrap_or(0);
@@ -27,9 +35,7 @@ impl Plane {
         };
         let before: Space = std::array::from_fn(|d| (-reach(d).0).max(0) as usize);
         let whole: Space = std::array::from_fn(|d| before[d] + ((reach(d).1 + 1).max(0) as usize).max(c.input[d]));
-        let phases = c.step[2];
         let size = [whole[0], whole[1], whole[2].div_ceil(phases)];
-        let plane = volume(size);
         let mut offsets = Vec::with_capacity(c.depth());
         for channel in 0..c.channels {
             for z in &c.shifts[0] {
@@ -43,8 +49,14 @@ impl Plane {
                 }
             }
         }
-        debug_assert!(plane > 0);
-        Plane { before, size, phases, offsets, row_steps: [c.step[0] * size[1] * size[2], c.step[1] * size[2]] }
+        Plane { before, size, phases, offsets, steps: [c.step[0] * size[1] * size[2], c.step[1] * size[2], c.step[2] / phases] }
+    }
+
+    /// Where each output pixel's reading starts.
+    pub fn positions(&self, grid: Space) -> Vec<isize> {
+        let [z_step, y_step, x_step] = self.steps;
+        let rows = (0..grid[0]).flat_map(move |z| (0..grid[1]).map(move |y| z * z_step + y * y_step));
+        rows.flat_map(move |row| (0..grid[2]).map(move |x| (row + x * x_step) as isize)).collect()
     }
 
     /// Elements one channel takes.

@@ -41,7 +41,7 @@ fn plain(g: &Geometry, input: &[f64], weight: &[f64], bias: &[f64], output_gradi
 
 fn random_geometry(random: &mut Random) -> Geometry {
     let groups = random.pick(&[1, 1, 1, 2, 3]);
-    let (per_in, per_out) = (1 + random.below(4), 1 + random.below(8));
+    let (per_in, per_out) = (1 + random.below(4), 1 + random.below(if groups == 1 { 20 } else { 8 }));
     let dims = 1 + random.below(6).min(2);
     let mut g = Geometry {
         batch: random.below(4),

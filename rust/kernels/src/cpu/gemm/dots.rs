@@ -119,34 +119,8 @@ where
         }
         for (r, row) in sums.into_iter().enumerate() {
             for (c, sum) in row.into_iter().enumerate() {
-                store_element(sum.sum(), d.c.offset((i + r) as isize * d.c_row).add(j + c), &d.store.at(i + r, j + c));
+                d.store.at(i + r, j + c).put(sum.sum(), d.c.offset((i + r) as isize * d.c_row).add(j + c));
             }
         }
-    }
-}
-
-/// One element, as [`super::tile::store_tile`] stores many.
-///
-/// # Safety
-/// C and the biases point to one element.
-#[inline(always)]
-unsafe fn store_element<T: Copy + PartialEq + From<i8> + std::ops::Add<Output = T> + std::ops::Mul<Output = T>>(
-    sum: T,
-    c: *mut T,
-    store: &Store<T>,
-) {
-    // SAFETY: the caller vouches for them.
-    unsafe {
-        let mut value = if store.alpha == 1.into() { sum } else { sum * store.alpha };
-        if !store.column_bias.is_null() {
-            value = value + *store.column_bias;
-        }
-        if !store.row_bias.is_null() {
-            value = value + *store.row_bias;
-        }
-        if store.beta != 0.into() {
-            value = *c * store.beta + value;
-        }
-        *c = value;
     }
 }

@@ -1,8 +1,10 @@
 //! The table of micro-kernels of each instruction set, and the choice among them at run time.
 use super::dots::{self, Dots};
+use super::row_sums::{self, RowSums, RowSumsKernel};
 use super::tile::{ADJACENT, APART, Kernel, Tile, multiply_tile};
 use super::transpose::{Transpose, transpose_by_element};
 use super::vector::{PortableF32, PortableF64, Vector};
+use crate::cpu::conv::offset_tile::{self, OffsetKernel, OffsetTile};
 use crate::cpu::conv::row_dots::{self, RowDots, RowDotsKernel};
 use rustorch_base::dtype::Element;
 use std::sync::OnceLock;
@@ -22,6 +24,10 @@ pub struct Kernels<T: 'static> {
     pub transpose: Transpose<T>,
     /// Rows of A times rows of B, both along depth; for products of few rows.
     pub dots: Dots<T>,
+    /// One row of A times rows of B.
+    pub row_sums: RowSumsKernel<T>,
+    /// `[rows - 1]`, for convolutions with few output channels.
+    pub offsets: &'static [OffsetKernel<T>; offset_tile::ROWS],
     /// `[channels - 1][taps - 1]`, for weight gradients of convolutions.
     pub row_dots: &'static [[RowDotsKernel<T>; row_dots::TAPS]; row_dots::CHANNELS],
 }
@@ -47,6 +53,16 @@ macro_rules! kernel_table {
             unsafe { dots::multiply_rows::<$vector>(d) }
         }
         $(#[target_feature(enable = $features)])?
+        unsafe fn row_sums(r: &RowSums<$element>) {
+            // SAFETY: as above.
+            unsafe { row_sums::add_rows::<$vector>(r) }
+        }
+        $(#[target_feature(enable = $features)])?
+        unsafe fn offsets<const ROWS: usize, const VECTORS: usize>(t: &OffsetTile<$element>) {
+            // SAFETY: as above.
+            unsafe { offset_tile::multiply_offsets::<$vector, ROWS, VECTORS>(t) }
+        }
+        $(#[target_feature(enable = $features)])?
         unsafe fn pixels<const CHANNELS: usize, const TAPS: usize>(d: &RowDots<$element>) {
             // SAFETY: as above.
             unsafe { row_dots::add_row_dots::<$vector, CHANNELS, TAPS>(d) }
@@ -59,6 +75,8 @@ macro_rules! kernel_table {
             apart: &[$([tile::<$rows, 1, APART>, tile::<$rows, 2, APART>]),*],
             transpose: $transpose,
             dots,
+            row_sums,
+            offsets: &[offsets::<1, 4>, offsets::<2, 4>, offsets::<3, 4>, offsets::<4, 2>, offsets::<5, 2>, offsets::<6, 2>],
             row_dots: &[
                 [pixels::<1, 1>, pixels::<1, 2>, pixels::<1, 3>, pixels::<1, 4>],
                 [pixels::<2, 1>, pixels::<2, 2>, pixels::<2, 3>, pixels::<2, 4>],

@@ -12,9 +12,14 @@ const DEPTH_BYTES: usize = 1024;
 const COLUMN_BYTES: usize = 1024;
 /// Rows of A packed at a time: two megabytes with the depth above, which stream through from the L3.
 const ROW_BLOCK: usize = 2048;
-/// Operands up to these sizes are read where they lie; packing them costs more than it saves.
+/// An A with its depth adjacent is read where it lies up to this size; one with its rows adjacent up to a smaller one: it takes a
+/// new line a step of depth, and lines a power of two apart push each other out of the L1.
 const IN_PLACE_A_BYTES: usize = 1 << 20;
-const IN_PLACE_B_BYTES: usize = 320 << 10;
+const IN_PLACE_ROWS_BYTES: usize = 1 << 15;
+/// The same for B's columns, where half an L1 is the limit.
+const IN_PLACE_B_BYTES: usize = 1 << 14;
+/// Products of fewer panels of rows read B too seldom to repay packing it.
+const FEW_PANELS: usize = 5;
 /// Multiply-adds worth a task of their own: about 20 microseconds.
 const TASK_WORK: usize = 1 << 20;
 
@@ -117,17 +122,18 @@ impl<T: GemmElement + bytemuck::Pod> Product<'_, T> {
         });
     }
 
-    /// A is read in place while it fits the L2; rows a multiple of 4 KB apart share one set of the L1, so those are packed
-    /// when they are long. B also needs adjacent columns; a product of few rows reads it too seldom to repay packing.
+    /// Packing is for operands that do not fit a cache, or lie badly for it; below that it only costs. Rows of A a multiple of 4 KB
+    /// apart share one set of the L1, so those are packed when they are long.
     fn plan(&self) -> Plan<T> {
         let size = size_of::<T>();
-        let a_fits = |v: &Strided<T>| {
-            let few_columns = self.n <= 8 * self.kernels.lanes;
-            (v.lane == 1 || v.depth == 1 || self.m * self.k <= 4096)
-                && (few_columns || self.m * self.k * size <= IN_PLACE_A_BYTES)
-                && (v.lane == 1 || !(v.lane as usize * size).is_multiple_of(4096) || self.k <= 64)
+        let (a_bytes, b_bytes) = (self.m * self.k * size, self.k * self.n * size);
+        let few_columns = self.n <= 8 * self.kernels.lanes;
+        let a_fits = |v: &Strided<T>| match (v.lane, v.depth) {
+            (1, _) => few_columns || a_bytes <= IN_PLACE_ROWS_BYTES,
+            (lane, 1) => (few_columns || a_bytes <= IN_PLACE_A_BYTES) && (self.k <= 64 || !(lane as usize * size).is_multiple_of(4096)),
+            _ => a_bytes <= IN_PLACE_B_BYTES,
         };
-        let b_fits = |v: &Strided<T>| v.lane == 1 && (self.k * self.n * size <= IN_PLACE_B_BYTES || self.m <= 5 * self.kernels.rows);
+        let b_fits = |v: &Strided<T>| v.lane == 1 && (b_bytes <= IN_PLACE_B_BYTES || self.m <= FEW_PANELS * self.kernels.rows);
         Plan { a: self.a.in_place().filter(a_fits), b: self.b.in_place().filter(b_fits), rows: Cut::by_length(self.m, self.kernels.rows) }
     }
 

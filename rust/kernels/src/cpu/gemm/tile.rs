@@ -36,6 +36,30 @@ impl<T> Store<T> {
     }
 }
 
+impl<T: Copy + PartialEq + From<i8> + std::ops::Add<Output = T> + std::ops::Mul<Output = T>> Store<T> {
+    /// Stores one element, as [`store_tile`] stores many.
+    ///
+    /// # Safety
+    /// C and the biases point to one element.
+    #[inline(always)]
+    pub unsafe fn put(&self, sum: T, c: *mut T) {
+        // SAFETY: the caller vouches for them.
+        unsafe {
+            let mut value = if self.alpha == 1.into() { sum } else { sum * self.alpha };
+            if !self.column_bias.is_null() {
+                value = value + *self.column_bias;
+            }
+            if !self.row_bias.is_null() {
+                value = value + *self.row_bias;
+            }
+            if self.beta != 0.into() {
+                value = *c * self.beta + value;
+            }
+            *c = value;
+        }
+    }
+}
+
 /// One call of a micro-kernel. One struct, so that the kernels of all heights, widths and instruction sets have one type.
 ///
 /// A's element (i, p) is at `a + i * a_row + p * a_depth`, B's (p, j) at `b + p * b_depth + j`. B is read in whole

@@ -28,28 +28,46 @@ mod avx2 {
     /// As there, and the processor has AVX2.
     #[target_feature(enable = "avx2")]
     pub unsafe fn transpose_f32_avx2(source: *const f32, row: isize, lanes: usize, depth: usize, panel: *mut f32, width: usize) {
+        if (4..8).contains(&width) && depth >= 16 {
+            // Whole vectors run over into the next rows of a narrow panel, which are written after them; the last rows are not.
+            // SAFETY: the last eight rows are more than a vector long.
+            return unsafe {
+                let whole = (depth - 8) / 8 * 8;
+                transpose_blocks(source, row, lanes, whole, panel, width);
+                transpose_by_element(source.add(whole), row, lanes, depth - whole, panel.add(whole * width), width);
+            };
+        }
         let whole = depth / 8 * 8;
         let mut i = 0;
         while i + 8 <= width && i < lanes {
-            // Lanes past the last repeat it: there are no others to read, and nobody looks at them.
-            let rows: [*const f32; 8] = std::array::from_fn(|r| source.wrapping_offset((i + r).min(lanes - 1) as isize * row));
-            for p in (0..whole).step_by(8) {
-                // SAFETY: eight elements from p of existing rows; i + 8 <= width.
-                unsafe {
-                    let columns = transpose_block(rows.map(|r| _mm256_loadu_ps(r.add(p))));
-                    for (q, column) in columns.into_iter().enumerate() {
-                        _mm256_storeu_ps(panel.add((p + q) * width + i), column);
-                    }
-                }
+            let (from, here) = (source.wrapping_offset(i as isize * row), (lanes - i).min(8));
+            // SAFETY: i + 8 <= width; then the rest of depth of these lanes.
+            unsafe {
+                transpose_blocks(from, row, here, whole, panel.add(i), width);
+                transpose_by_element(from.add(whole), row, here, depth - whole, panel.add(whole * width + i), width);
             }
-            let here = (lanes - i).min(8);
-            // SAFETY: the rest of depth of these lanes.
-            unsafe { transpose_by_element(rows[0].add(whole), row, here, depth - whole, panel.add(whole * width + i), width) };
             i += 8;
         }
         if i < lanes {
             // SAFETY: the lanes left.
             unsafe { transpose_by_element(source.offset(i as isize * row), row, lanes - i, depth, panel.add(i), width) };
+        }
+    }
+
+    /// Up to eight lanes, by eights of depth; writes eight lanes of each row whatever the width.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn transpose_blocks(source: *const f32, row: isize, lanes: usize, depth: usize, panel: *mut f32, width: usize) {
+        // Lanes past the last repeat it: there are no others to read, and nobody looks at them.
+        let rows: [*const f32; 8] = std::array::from_fn(|r| source.wrapping_offset(r.min(lanes - 1) as isize * row));
+        for p in (0..depth).step_by(8) {
+            // SAFETY: eight elements from p of existing rows; the caller vouches for the panel.
+            unsafe {
+                let columns = transpose_block(rows.map(|r| _mm256_loadu_ps(r.add(p))));
+                for (q, column) in columns.into_iter().enumerate() {
+                    _mm256_storeu_ps(panel.add((p + q) * width), column);
+                }
+            }
         }
     }
 
