@@ -1,5 +1,5 @@
 //! The micro-kernel of convolutions with few output channels: pixels are read in place, each tap at its offset.
-#![allow(clippy::needless_range_loop)] // an index runs over several arrays of registers at once
+#![allow(clippy::needless_range_loop, clippy::manual_memcpy)] // plain loops over several arrays of registers at once
 use crate::cpu::gemm::Vector;
 use std::ptr::{null, null_mut};
 
