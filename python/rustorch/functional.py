@@ -74,7 +74,8 @@ def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
 def _broadcast_pair(first: list[int], second: list[int]) -> list[int]:
     rank = max(len(first), len(second))
     padded = [1] * (rank - len(first)) + first, [1] * (rank - len(second)) + second
-    for dim, (a, b) in enumerate(zip(*padded, strict=True)):
+    for dim in range(rank - 1, -1, -1):
+        a, b = padded[0][dim], padded[1][dim]
         if a != b and 1 not in (a, b):
             raise RuntimeError(
                 f"The size of tensor a ({a}) must match the size of tensor b ({b}) at non-singleton dimension {dim}"
@@ -157,7 +158,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
         alone[dim] = shape[dim]
         grids.append(vector.view(alone).expand(shape))
     if swap:
-        grids = [grid.transpose(0, 1) for grid in (grids[1], grids[0], *grids[2:])]
+        grids = [grids[1], grids[0], *grids[2:]]
     return tuple(grids)
 
 
@@ -255,14 +256,15 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) ->
         >>> torch.tensordot(torch.ones(2, 3, 4), torch.ones(4, 3, 5), dims=([1, 2], [1, 0])).shape
         torch.Size([2, 5])
     """
-    contracted_a, contracted_b = _contracted_dims(a, dims)
+    contracted_a, contracted_b = _contracted_dims(a, b, dims)
     if len(contracted_a) != len(contracted_b):
         raise RuntimeError("both dimension lists should have same length")
     for in_a, in_b in zip(contracted_a, contracted_b, strict=True):
-        if a.shape[in_a] != b.shape[in_b] and 1 not in (a.shape[in_a], b.shape[in_b]):
+        size_a, size_b = a.size(in_a), b.size(in_b)
+        if size_a != size_b and 1 not in (size_a, size_b):
             raise RuntimeError(
-                f"contracted dimensions need to match, but first has size {a.shape[in_a]} in dim {in_a} "
-                f"and second has size {b.shape[in_b]} in dim {in_b}"
+                f"contracted dimensions need to match, but first has size {size_a} in dim {in_a} "
+                f"and second has size {size_b} in dim {in_b}"
             )
     a, b = _same_extent(a, contracted_a, b, contracted_b), _same_extent(b, contracted_b, a, contracted_a)
     inner_a = [dim % a.dim() for dim in contracted_a]
@@ -286,13 +288,13 @@ def _numel(tensor: Tensor, dims: list[int]) -> int:
     return count
 
 
-def _contracted_dims(a: Tensor, dims: Any) -> tuple[list[int], list[int]]:
+def _contracted_dims(a: Tensor, b: Tensor, dims: Any) -> tuple[list[int], list[int]]:
     if isinstance(dims, Tensor):
         dims = dims.tolist()
     if isinstance(dims, int):
         if dims < 0:
             raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
-        if dims > a.dim():
+        if dims > min(a.dim(), b.dim()):
             raise RuntimeError(f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}")
         return list(range(-dims, 0)), list(range(dims))
     if not isinstance(dims, list | tuple) or len(dims) != 2:
