@@ -19,5 +19,6 @@ pub use array::Array;
 pub use device::Device;
 pub use rustorch_base::{DType, Error, ErrorKind, Layout, Result, bail, ensure};
 pub use rustorch_kernels::Number;
+pub use rustorch_kernels::cpu::threads;
 pub use storage::Storage;
 pub use tensor::Tensor;

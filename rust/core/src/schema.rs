@@ -105,10 +105,10 @@ impl Kind {
             Kind::Numbers => "Sequence[Number]",
             Kind::Tensors => "Sequence[Tensor]",
             Kind::OptionalTensors => "Sequence[Tensor | None]",
-            Kind::DType => "dtype",
+            Kind::DType => "_dtype",
             Kind::Device => "DeviceLike",
-            Kind::MemoryFormat => "memory_format",
-            Kind::Layout => "layout",
+            Kind::MemoryFormat => "_memory_format",
+            Kind::Layout => "_layout",
             Kind::Generator => "Generator",
         }
     }
@@ -339,7 +339,8 @@ impl Schema {
 
 impl Param {
     fn write(&self, style: Style) -> String {
-        let name = self.name;
+        // PyTorch's `from` is no name in Python's grammar.
+        let name = if style != Style::Message && self.name == "from" { "from_" } else { self.name };
         let (head, equals) = match style {
             Style::Message => (format!("{} {name}", self.kind.word()), " = "),
             Style::Text => (name.to_string(), "="),

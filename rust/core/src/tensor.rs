@@ -84,6 +84,8 @@ pub struct Extra {
     pub grad: Mutex<Option<Grad>>,
     /// Gradient hooks, in order of registration.
     pub hooks: Mutex<Option<Arc<Hooks>>>,
+    /// Hooks of a leaf that run when its gradient has been added to `.grad`.
+    pub accumulated: Mutex<Option<Arc<Hooks>>>,
     /// The binding's: the dict and class of a wrapper that died while the tensor lived on.
     pub parked: Mutex<Option<Box<dyn Any + Send>>>,
     /// The leaf's node, which holds the leaf strongly in turn.

@@ -70,7 +70,12 @@ fn a_changed_saved_tensor_is_refused_with_its_versions() {
     let z = pointwise::mul(&y, &y).unwrap();
     create::fill_in_place(&y, Number::Float(0.0)).unwrap();
     let refusal = backward(&z, Options::default()).unwrap_err().message;
-    assert!(refusal.contains("modified by an inplace operation: [torch.DoubleTensor [2]], which is output 0 of Fill, is at version 1; expected version 0"), "{refusal}");
+    assert!(
+        refusal.contains(
+            "modified by an inplace operation: [torch.DoubleTensor [2]], which is output 0 of Fill, is at version 1; expected version 0"
+        ),
+        "{refusal}"
+    );
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod error;
 mod interrupt;
 mod objects;
 mod optim;
+mod settings;
 mod tensor;
 
 use call::entry::Form;
@@ -42,6 +43,7 @@ fn extension(module: &Bound<'_, PyModule>) -> PyResult<()> {
     data::register(module)?;
     autograd::register(module)?;
     optim::register(module)?;
+    settings::register(module)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("OutOfMemoryError", module.py().get_type::<error::OutOfMemoryError>())?;
     module.add("_LinAlgError", module.py().get_type::<error::LinAlgError>())?;

@@ -30,6 +30,10 @@ impl Rule for AccumulateGrad {
     fn backward(&self, _: &Context, cotangents: &[Option<Tensor>]) -> Result<Grads> {
         if let Some(Some(gradient)) = cotangents.first() {
             accumulate(&self.leaf, gradient)?;
+            let hooks = self.leaf.extra().and_then(|extra| lock(&extra.accumulated).clone());
+            if let Some(hooks) = hooks {
+                hooks.run(self.leaf.clone())?;
+            }
         }
         Ok(SmallVec::new())
     }

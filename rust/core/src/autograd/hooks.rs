@@ -116,6 +116,15 @@ pub fn register(tensor: &Tensor, hook: Hook) -> Result<(Arc<Hooks>, u64)> {
     Ok((hooks, number))
 }
 
+/// `register_post_accumulate_grad_hook`: the hook sees the leaf once its gradient has been added to `.grad`.
+pub fn register_accumulated(leaf: &Tensor, hook: Hook) -> Result<(Arc<Hooks>, u64)> {
+    rustorch_base::ensure!(leaf.requires_grad(), runtime, "cannot register a hook on a tensor that doesn't require gradient");
+    rustorch_base::ensure!(leaf.is_leaf(), runtime, "post accumulate grad hooks cannot be registered on non-leaf tensors");
+    let hooks = lock(&leaf.extra_or_new().accumulated).get_or_insert_with(Arc::default).clone();
+    let number = hooks.add(hook);
+    Ok((hooks, number))
+}
+
 /// `retain_grad()`: a tensor that an op made keeps its gradient too.
 pub fn retain_grad(tensor: &Tensor) -> Result<()> {
     rustorch_base::ensure!(tensor.requires_grad(), runtime, "can't retain_grad on Tensor that has requires_grad=False");

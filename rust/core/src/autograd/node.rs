@@ -22,6 +22,10 @@ pub trait Rule: Send + Sync + Any {
     fn name(&self) -> &str;
     /// From the gradients of the results to those of the inputs, one an edge. What no edge needs may be `None`.
     fn backward(&self, context: &Context, cotangents: &[Option<Tensor>]) -> Result<Grads>;
+    /// The place of a saved value that has a name in PyTorch: `self` for `grad_fn._saved_self`.
+    fn saved_index(&self, _name: &str) -> Option<usize> {
+        None
+    }
     /// Frees what the rule itself holds for backward, beyond the node's saved values.
     fn release(&self) {}
     fn as_any(&self) -> &dyn Any;

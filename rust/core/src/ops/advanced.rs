@@ -106,7 +106,11 @@ fn put(base: &Tensor, values: &Tensor, places: &Places, accumulate: bool) -> Res
     }
     Ok(fresh)
 }
-fn put_formula(values: &Tensor, places: &Places, accumulate: bool) -> impl Fn(&Context, &[Option<Tensor>]) -> Result<Grads> + Send + Sync + use<> {
+fn put_formula(
+    values: &Tensor,
+    places: &Places,
+    accumulate: bool,
+) -> impl Fn(&Context, &[Option<Tensor>]) -> Result<Grads> + Send + Sync + use<> {
     let (places, sizes): (Places, Dims) = (places.clone(), values.shape().into());
     move |context, g| {
         let mut gradients: Grads = smallvec![None, None];
@@ -145,7 +149,8 @@ pub fn index_tensors(base: &Tensor, tensors: &IndexTensors) -> Result<Tensor> {
 pub fn index_put(base: &Tensor, tensors: &IndexTensors, value: &Tensor, accumulate: bool) -> Result<()> {
     inplace::check(base)?;
     let places = Places::new(base, tensors)?;
-    let value = trimmed(&if value.ndim() == 0 { copy::cast(value, base.dtype())? } else { value.clone() }, &places.result_shape(base.shape()))?;
+    let value =
+        trimmed(&if value.ndim() == 0 { copy::cast(value, base.dtype())? } else { value.clone() }, &places.result_shape(base.shape()))?;
     let edges = if tracks(&[base, &value]) { Some(crate::autograd::record::edges_of(&[base, &value])?) } else { None };
     // The values may lie in the memory that is written.
     let source = if value.array().storage.same(&base.array().storage) { copy::clone(&value.detached())? } else { value.clone() };
@@ -179,10 +184,8 @@ fn from_list(indices: &[Option<&Tensor>]) -> IndexTensors {
     tensors
 }
 fn check_count(input: &Tensor, indices: &[Option<&Tensor>]) -> Result<()> {
-    let used: usize = indices
-        .iter()
-        .map(|index| index.map_or(1, |t| if matches!(t.dtype(), DType::Bool | DType::UInt8) { t.ndim() } else { 1 }))
-        .sum();
+    let used: usize =
+        indices.iter().map(|index| index.map_or(1, |t| if matches!(t.dtype(), DType::Bool | DType::UInt8) { t.ndim() } else { 1 })).sum();
     ensure!(used <= input.ndim(), index, "too many indices for tensor of dimension {} (got {used})", input.ndim());
     Ok(())
 }

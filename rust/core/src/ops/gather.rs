@@ -9,7 +9,7 @@ use rustorch_base::layout::wrap_dim;
 use rustorch_base::{DType, Dims, Result, bail, ensure};
 use rustorch_kernels::cpu::combine::Combine;
 use rustorch_kernels::cpu::gather::{self as kernels, Scatter};
-use rustorch_kernels::{cpu, Operand};
+use rustorch_kernels::{Operand, cpu};
 use smallvec::smallvec;
 
 fn check_index(index: &Tensor, name: &str) -> Result<()> {
@@ -20,7 +20,12 @@ fn check_index(index: &Tensor, name: &str) -> Result<()> {
 /// The index must fit inside `input` in every dimension but `dim`.
 fn check_fits(input: &Tensor, dim: usize, index: &Tensor, name: &str) -> Result<()> {
     let (n, m) = (input.ndim().max(1), index.ndim().max(1));
-    ensure!(n == m, runtime, "Index tensor must have the same number of dimensions as {} tensor", if name == "gather" { "input" } else { "self" });
+    ensure!(
+        n == m,
+        runtime,
+        "Index tensor must have the same number of dimensions as {} tensor",
+        if name == "gather" { "input" } else { "self" }
+    );
     for d in 0..input.ndim().min(index.ndim()) {
         ensure!(
             d == dim || index.shape()[d] <= input.shape()[d],
@@ -95,7 +100,9 @@ fn scatter_added(input: &Tensor, dim: usize, index: &Tensor, source: &Tensor) ->
 fn scatter_replaced(input: &Tensor, dim: usize, index: &Tensor, source: TensorOrNumber<'_>) -> Result<Tensor> {
     let (source, constant) = match source {
         TensorOrNumber::Tensor(source) => (source.clone(), false),
-        TensorOrNumber::Number(value) => (shape::expand_to(&create::full(&[], value, input.dtype(), input.device())?, index.shape())?, true),
+        TensorOrNumber::Number(value) => {
+            (shape::expand_to(&create::full(&[], value, input.dtype(), input.device())?, index.shape())?, true)
+        }
     };
     ensure!(input.dtype() == source.dtype(), runtime, "scatter(): Expected self.dtype to be equal to src.dtype");
     let out = scattered(input, dim, index, source.operand(), Scatter::REPLACE)?;
@@ -124,11 +131,7 @@ fn scatter_replaced(input: &Tensor, dim: usize, index: &Tensor, source: TensorOr
 /// The numbers of an index vector (or single index) as a packed tensor.
 fn index_vector(index: &Tensor, name: &str) -> Result<Tensor> {
     ensure!(index.ndim() <= 1, index, "{name}(): Index is supposed to be a vector");
-    ensure!(
-        matches!(index.dtype(), DType::Int64 | DType::Int32),
-        runtime,
-        "{name}(): Expected dtype int32 or int64 for index"
-    );
+    ensure!(matches!(index.dtype(), DType::Int64 | DType::Int32), runtime, "{name}(): Expected dtype int32 or int64 for index");
     let index = copy::contiguous(&copy::cast(&index.detached(), DType::Int64)?)?;
     if index.ndim() == 0 { shape::reshape_to(&index, &[1]) } else { Ok(index) }
 }
@@ -236,8 +239,19 @@ fn masked_elements(input: &Tensor, mask: &Tensor) -> Result<Tensor> {
 }
 /// A copy with the next element of `source` wherever the mask is true.
 fn masked_put(input: &Tensor, mask: &Tensor, source: &Tensor) -> Result<Tensor> {
-    ensure!(mask.dtype() == DType::Bool, runtime, "masked_scatter_ only supports boolean masks, but got mask with dtype {}", mask.dtype().name());
-    ensure!(input.dtype() == source.dtype(), runtime, "masked_scatter: expected self and source to have same dtypes but got {} and {}", input.dtype().scalar_name(), source.dtype().scalar_name());
+    ensure!(
+        mask.dtype() == DType::Bool,
+        runtime,
+        "masked_scatter_ only supports boolean masks, but got mask with dtype {}",
+        mask.dtype().name()
+    );
+    ensure!(
+        input.dtype() == source.dtype(),
+        runtime,
+        "masked_scatter: expected self and source to have same dtypes but got {} and {}",
+        input.dtype().scalar_name(),
+        source.dtype().scalar_name()
+    );
     let sizes = rustorch_base::layout::broadcast_shapes(input.shape(), mask.shape())?;
     let (x, m) = (shape::expand_to(input, &sizes)?, shape::expand_to(mask, &sizes)?);
     let out = {

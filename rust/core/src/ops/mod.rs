@@ -13,12 +13,13 @@ pub mod index;
 pub mod join;
 pub mod loss;
 pub mod matmul;
+pub mod new;
 pub mod optim;
 pub mod pointwise;
 pub mod pool;
 pub mod promote;
-pub mod rearrange;
 pub mod random;
+pub mod rearrange;
 pub mod reduce;
 pub mod select;
 pub mod shape;
@@ -42,6 +43,7 @@ pub fn table() -> Vec<&'static Def> {
         join::OPS,
         loss::OPS,
         matmul::OPS,
+        new::OPS,
         pool::OPS,
         rearrange::OPS,
         reduce::OPS,

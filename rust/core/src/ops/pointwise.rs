@@ -7,17 +7,17 @@ use crate::array::Array;
 use crate::autograd::inplace;
 use crate::mode;
 use crate::op::{self, Args, Def, Ret, Target, TensorOrNumber, Value};
-use crate::ops::promote::Promotion;
 use crate::ops::default;
+use crate::ops::promote::Promotion;
 use crate::tensor::{Tensor, key};
 use derivative::record_program;
+use rustc_hash::FxHashMap;
 use rustorch_base::layout::{broadcast_shapes, broadcast_strides, contiguous_strides};
 use rustorch_base::{DType, Dims, Error, Layout, Result, bail};
 use rustorch_kernels::expr::Program;
 use rustorch_kernels::pointwise::{Input, ResultRule, Row};
 use rustorch_kernels::{Number, Operand, pointwise as kernels};
 use smallvec::{SmallVec, smallvec};
-use rustc_hash::FxHashMap;
 use std::sync::{Arc, OnceLock};
 
 type Operands<'a> = SmallVec<[TensorOrNumber<'a>; 4]>;
@@ -295,7 +295,6 @@ fn apply_out(def: &'static Def, row: &'static Row, args: &Args<'_>, operands: &[
     target.bump_version();
     Ok(target.clone())
 }
-
 // ---- for Rust callers
 
 fn binary(name: &str, a: &Tensor, b: TensorOrNumber<'_>) -> Result<Tensor> {

@@ -248,12 +248,12 @@ fn split_sizes(input: &Tensor, size: i64, dim: usize) -> Result<Dims> {
 }
 
 crate::ops! {
-    /// The same elements under another shape, without a copy; one size may be -1.
-    "view(Tensor input, SymInt[] size)" [METHOD]
-    fn view_(input: &Tensor, size: &[i64]) -> Result<Tensor> { view_to(input, &infer_shape(size, input.numel())?) }
     /// The same bytes as another dtype.
     "view(Tensor input, ScalarType dtype)" [METHOD]
     fn view_dtype(input: &Tensor, dtype: rustorch_base::DType) -> Result<Tensor> { crate::ops::strided::view_as_dtype(input, dtype) }
+    /// The same elements under another shape, without a copy; one size may be -1.
+    "view(Tensor input, SymInt[] size)" [METHOD]
+    fn view_(input: &Tensor, size: &[i64]) -> Result<Tensor> { view_to(input, &infer_shape(size, input.numel())?) }
     /// `view` with another tensor's shape.
     "view_as(Tensor input, Tensor other)" [METHOD]
     fn view_as(input: &Tensor, other: &Tensor) -> Result<Tensor> { view_to(input, &infer_shape(other.shape(), input.numel())?) }

@@ -1,5 +1,5 @@
 //! `autograd.Function`: a node whose rule is written in Python.
-use super::node::PyNode;
+use super::node;
 use crate::call::results::Wrapped;
 use crate::error::{OrRaise, to_core};
 use crate::tensor::reference::Handle;
@@ -20,6 +20,7 @@ struct PythonRule {
     /// For each input of the node, its place among the function's arguments.
     places: Vec<usize>,
     saved: usize,
+    outputs: usize,
 }
 
 impl Rule for PythonRule {
@@ -28,8 +29,10 @@ impl Rule for PythonRule {
     }
     fn backward(&self, context: &Context, cotangents: &[Option<Tensor>]) -> Result<Grads> {
         Python::attach(|py| {
-            let node = Bound::new(py, PyNode(context.node.clone()))?;
-            let given = PyTuple::new(py, cotangents.iter().cloned().map(|cotangent| cotangent.map(Wrapped)))?;
+            let node = node::object(py, context.node.clone())?;
+            // The engine leaves out trailing outputs that received nothing.
+            let cotangent = |slot: usize| cotangents.get(slot).cloned().flatten().map(Wrapped);
+            let given = PyTuple::new(py, (0..self.outputs).map(cotangent))?;
             let answer = self.context.bind(py).call_method1("_run_backward", (node, given))?;
             let gradients: Vec<Option<Handle>> = answer.extract()?;
             Ok(self.places.iter().map(|&place| gradients.get(place).and_then(Option::as_ref).map(|gradient| gradient.0.clone())).collect())
@@ -84,7 +87,7 @@ pub fn custom_function<'py>(
             Some(tensor) => own_output(&tensor.0).map_or_else(|| Saved::input(&tensor.0), |slot| Saved::output(&tensor.0, slot as u32)),
         };
         let saved: SavedList = to_save.iter().map(save).collect();
-        let rule = PythonRule { context, name, places, saved: saved.len() };
+        let rule = PythonRule { context, name, places, saved: saved.len(), outputs: outputs.len() };
         let node = record_rule(rule, &tensors, &[], saved).or_raise()?;
         for (slot, (output, result)) in outputs.iter().zip(&results).enumerate() {
             if result.dtype().is_differentiable() && !among(&output.0, &non_differentiable) {

@@ -3,14 +3,14 @@ use crate::call::results::Wrapped;
 use crate::error::{OrRaise, to_core};
 use crate::tensor::object::tensor_of;
 use crate::tensor::reference::{Handle, to_python};
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use rustorch_base::Result;
 use rustorch_core::autograd::Node;
 use rustorch_core::autograd::hooks::{self, Hook, Hooks, NodeHook, NodeHooks};
-use rustorch_core::tensor::Tensor;
-use std::sync::{Arc, Mutex};
+use rustorch_core::tensor::{Tensor, WeakTensor};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Where a hook can be taken away again.
 enum Place {
@@ -26,8 +26,8 @@ pub struct RemovableHandle {
     place: Mutex<Place>,
     #[pyo3(get)]
     id: u64,
-    /// The tensor whose `_backward_hooks` hold the function.
-    owner: Option<rustorch_core::tensor::WeakTensor>,
+    /// The leaf that holds the function, and under which name.
+    owner: Option<(WeakTensor, &'static str)>,
 }
 impl RemovableHandle {
     fn new(place: Place, id: u64) -> RemovableHandle {
@@ -38,20 +38,19 @@ impl RemovableHandle {
 impl RemovableHandle {
     /// Takes the hook away; once is enough.
     fn remove(&self, py: Python<'_>) -> PyResult<()> {
-        let place = std::mem::replace(&mut *self.place.lock().unwrap_or_else(std::sync::PoisonError::into_inner), Place::Taken);
+        let place = std::mem::replace(&mut *self.place.lock().unwrap_or_else(PoisonError::into_inner), Place::Taken);
         match place {
             Place::Tensor(hooks) => hooks.remove(self.id),
             Place::Before(node) => NodeHooks::remove(&node.hooks_or_new().before, self.id),
             Place::After(node) => NodeHooks::remove(&node.hooks_or_new().after, self.id),
             Place::Taken => {}
         }
-        if let Some(tensor) = self.owner.as_ref().and_then(rustorch_core::tensor::WeakTensor::upgrade) {
-            let held = functions(&to_python(py, tensor)?)?;
-            if let Some(held) = held
-                && held.contains(self.id)?
-            {
-                held.del_item(self.id)?;
-            }
+        if let Some((leaf, list)) = &self.owner
+            && let Some(leaf) = leaf.upgrade()
+            && let Some(held) = functions(&to_python(py, leaf)?, list)?
+            && held.contains(self.id)?
+        {
+            held.del_item(self.id)?;
         }
         Ok(())
     }
@@ -65,9 +64,13 @@ impl RemovableHandle {
 }
 
 /// The functions that hang on a leaf, by number: kept in its `__dict__`, where the collector sees them.
-fn functions<'py>(tensor: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyDict>>> {
-    let held = tensor.getattr("__dict__")?.cast_into::<PyDict>()?.get_item("_backward_hooks")?;
+fn functions<'py>(tensor: &Bound<'py, PyAny>, list: &str) -> PyResult<Option<Bound<'py, PyDict>>> {
+    let held = tensor.getattr("__dict__")?.cast_into::<PyDict>()?.get_item(list)?;
     Ok(held.and_then(|held| held.cast_into::<PyDict>().ok()))
+}
+
+fn name_of(hook: &Bound<'_, PyAny>) -> String {
+    hook.getattr("__name__").map_or_else(|_| "?".into(), |name| name.to_string())
 }
 
 /// Calls a hook with a gradient: another tensor, or None for the same.
@@ -76,51 +79,86 @@ fn call(py: Python<'_>, hook: &Bound<'_, PyAny>, gradient: &Tensor) -> PyResult<
     if answer.is_none() {
         return Ok(None);
     }
-    match answer.extract::<Handle>() {
-        Ok(other) => Ok(Some(other.0)),
-        Err(_) => Err(PyRuntimeError::new_err(format!(
-            "hook '{}' has returned an incorrect value: expected Variable, got {}",
-            hook.getattr("__name__").map_or_else(|_| "?".into(), |name| name.to_string()),
-            answer.get_type().name()?
-        ))),
+    let Ok(Handle(other)) = answer.extract::<Handle>() else {
+        let found = answer.get_type().name()?;
+        return Err(PyTypeError::new_err(format!(
+            "hook '{}' has returned an incorrect value: expected Variable, got {found}",
+            name_of(hook)
+        )));
+    };
+    if other.shape() != gradient.shape() {
+        return Err(PyRuntimeError::new_err(format!("hook '{}' has changed the size of value", name_of(hook))));
     }
+    if other.dtype() != gradient.dtype() {
+        let name = |tensor: &Tensor| format!("torch.{}Tensor", tensor.dtype().scalar_name());
+        let message = format!("hook '{}' has changed the type of value (was {} got {})", name_of(hook), name(gradient), name(&other));
+        return Err(PyRuntimeError::new_err(message));
+    }
+    Ok(Some(other))
 }
 
-/// `tensor.register_hook(hook)`. The function of a leaf is kept where the collector sees it, and the core is told its
-/// number alone: a leaf and a hook that refers to it may otherwise keep each other for ever.
+/// Where a leaf's functions are kept in its `__dict__`, by number.
+const BEFORE: &str = "_backward_hooks";
+const ACCUMULATED: &str = "_post_accumulate_grad_hooks";
+
+/// `tensor.register_hook(hook)`.
 pub fn register<'py>(slf: &Bound<'py, PyAny>, hook: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    let py = slf.py();
     // SAFETY: a method's `self`.
     let tensor = unsafe { tensor_of(slf.as_ptr()) };
-    if !tensor.is_leaf() {
-        let held = hook.clone().unbind();
-        let (hooks, id) = hooks::register(tensor, direct(held)).or_raise()?;
-        return Ok(Bound::new(py, RemovableHandle::new(Place::Tensor(hooks), id))?.into_any());
+    if tensor.is_leaf() {
+        return register_on_leaf(slf, hook, BEFORE, hooks::register, call);
     }
-    let weak = tensor.downgrade();
-    let owner = weak.clone();
-    let number = Arc::new(std::sync::OnceLock::new());
+    let (hooks, id) = hooks::register(tensor, direct(hook.clone().unbind())).or_raise()?;
+    Ok(Bound::new(slf.py(), RemovableHandle::new(Place::Tensor(hooks), id))?.into_any())
+}
+/// `tensor.register_post_accumulate_grad_hook(hook)`.
+pub fn register_accumulated<'py>(slf: &Bound<'py, PyAny>, hook: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    register_on_leaf(slf, hook, ACCUMULATED, hooks::register_accumulated, |py, hook, leaf| {
+        hook.call1((Wrapped(leaf.clone()).into_pyobject(py)?,))?;
+        Ok(None)
+    })
+}
+
+type Register = fn(&Tensor, Hook) -> Result<(Arc<Hooks>, u64)>;
+type Call = fn(Python<'_>, &Bound<'_, PyAny>, &Tensor) -> PyResult<Option<Tensor>>;
+
+/// The function of a leaf is kept where the collector sees it, and the core is told its number alone: a leaf and a hook
+/// that refers to it may otherwise keep each other for ever.
+fn register_on_leaf<'py>(
+    slf: &Bound<'py, PyAny>,
+    hook: &Bound<'py, PyAny>,
+    list: &'static str,
+    register: Register,
+    call: Call,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = slf.py();
+    // SAFETY: a method's `self`.
+    let leaf = unsafe { tensor_of(slf.as_ptr()) };
+    let weak = leaf.downgrade();
+    let owner = Some((weak.clone(), list));
+    let number = Arc::new(OnceLock::new());
     let known = number.clone();
     let by_number: Hook = Arc::new(move |gradient: &Tensor| -> Result<Option<Tensor>> {
-        let (Some(tensor), Some(&id)) = (weak.upgrade(), known.get()) else { return Ok(None) };
+        let (Some(leaf), Some(&id)) = (weak.upgrade(), known.get()) else { return Ok(None) };
         Python::attach(|py| {
-            let found = functions(&to_python(py, tensor)?)?.map(|held| held.get_item::<u64>(id)).transpose()?.flatten();
+            let held = functions(&to_python(py, leaf)?, list)?;
+            let found = held.map(|held| held.get_item::<u64>(id)).transpose()?.flatten();
             found.map_or(Ok(None), |hook| call(py, &hook, gradient))
         })
         .map_err(to_core)
     });
-    let (hooks, id) = hooks::register(tensor, by_number).or_raise()?;
+    let (hooks, id) = register(leaf, by_number).or_raise()?;
     let _ = number.set(id);
-    let held = match functions(slf)? {
+    let held = match functions(slf, list)? {
         Some(held) => held,
         None => {
             let held = PyDict::new(py);
-            slf.setattr("_backward_hooks", &held)?;
+            slf.setattr(list, &held)?;
             held
         }
     };
     held.set_item(id, hook)?;
-    let handle = RemovableHandle { owner: Some(owner), ..RemovableHandle::new(Place::Tensor(hooks), id) };
+    let handle = RemovableHandle { owner, ..RemovableHandle::new(Place::Tensor(hooks), id) };
     Ok(Bound::new(py, handle)?.into_any())
 }
 

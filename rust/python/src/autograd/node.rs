@@ -3,22 +3,59 @@ use super::hooks::{self, RemovableHandle};
 use crate::call::results::Wrapped;
 use crate::error::OrRaise;
 use crate::tensor::reference::to_python;
-use pyo3::exceptions::PyAttributeError;
+use pyo3::exceptions::{PyAttributeError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyTuple, PyType};
 use rustorch_core::autograd::Node;
 use rustorch_core::autograd::accumulate::AccumulateGrad;
+use std::cell::Cell;
 use std::sync::Arc;
 
-#[pyclass(frozen, dict, weakref, name = "Node", module = "rustorch.autograd.graph")]
+#[pyclass(frozen, subclass, dict, weakref, name = "Node", module = "rustorch.autograd.graph")]
 pub struct PyNode(pub Arc<Node>);
 
+/// The live objects of nodes, by address, so that `y.grad_fn is y.grad_fn`; an object keeps its node, and with it the
+/// address, as long as it lives.
+static OBJECTS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+thread_local! {
+    /// The node of the object that is being made: Python's classes call `__new__`, which takes it from here.
+    static COMING: Cell<Option<Arc<Node>>> = const { Cell::new(None) };
+}
+/// A class for each name of a rule.
+static CLASSES: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
+
 pub fn object(py: Python<'_>, node: Arc<Node>) -> PyResult<Bound<'_, PyAny>> {
-    Ok(Bound::new(py, PyNode(node))?.into_any())
+    let objects = OBJECTS.get_or_try_init(py, || PyResult::Ok(py.import("weakref")?.getattr("WeakValueDictionary")?.call0()?.unbind()))?;
+    let address = Arc::as_ptr(&node).cast::<()>() as usize;
+    let known = objects.bind(py).call_method1("get", (address,))?;
+    if !known.is_none() {
+        return Ok(known);
+    }
+    let class = class_of(py, node.name())?;
+    COMING.set(Some(node));
+    let object = class.call0()?;
+    objects.bind(py).set_item(address, &object)?;
+    Ok(object)
+}
+fn class_of<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+    let classes = CLASSES.get_or_init(py, || PyDict::new(py).unbind()).bind(py);
+    if let Some(class) = classes.get_item(name)? {
+        return Ok(class);
+    }
+    let body = PyDict::new(py);
+    body.set_item("__slots__", PyTuple::empty(py))?;
+    let class = py.get_type::<PyType>().call1((name, (py.get_type::<PyNode>(),), body))?;
+    classes.set_item(name, &class)?;
+    Ok(class)
 }
 
 #[pymethods]
 impl PyNode {
+    #[new]
+    fn new() -> PyResult<PyNode> {
+        COMING.take().map(PyNode).ok_or_else(|| PyTypeError::new_err("cannot create 'Node' instances"))
+    }
     /// The name of the node's rule: `AddBackward0`.
     fn name(&self) -> String {
         let name = self.0.name();
@@ -66,6 +103,14 @@ impl PyNode {
     fn saved_tensors<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let saved = super::custom::saved(&self.0).or_raise()?;
         PyTuple::new(py, saved.into_iter().map(|tensor| tensor.map(Wrapped)))
+    }
+    /// `_saved_self`, `_saved_other`, `_saved_result` ...: a value kept for backward.
+    fn __getattr__<'py>(slf: &Bound<'py, PyNode>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+        let node = &slf.get().0;
+        match name.strip_prefix("_saved_").and_then(|saved| node.rule.saved_index(saved)) {
+            Some(index) => Ok(node.saved(index).or_raise()?.map(Wrapped).into_pyobject(slf.py())?),
+            None => Err(PyAttributeError::new_err(format!("'{}' object has no attribute '{name}'", node.name()))),
+        }
     }
     fn _sequence_nr(&self) -> u64 {
         self.0.sequence

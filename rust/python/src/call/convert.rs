@@ -73,7 +73,15 @@ unsafe fn tensor_or_number<'a>(kind: Kind, object: *mut PyObject, keys: &mut u32
             *keys |= tensor.keys() | subclass_key(object);
             return Ok(Value::Tensor(tensor));
         }
-        if kind == Kind::TensorOrNumber { Ok(number(object)?.into()) } else { Err(Unfit::Type) }
+        let unread = if kind == Kind::TensorOrNumber { number(object) } else { Err(Unread::Type) };
+        match unread {
+            Ok(number) => Ok(number.into()),
+            Err(Unread::Type) if takes_over(object) => {
+                *keys |= key::OVERRIDE;
+                Ok(Value::None)
+            }
+            Err(why) => Err(why.into()),
+        }
     }
 }
 
@@ -216,7 +224,11 @@ unsafe fn tensors<'a>(object: *mut PyObject, arena: &'a Arena, keys: &mut u32) -
         let mut list = Vec::with_capacity(sequence.len());
         for i in 0..sequence.len() {
             let item = sequence.item(i);
-            list.push(handle(item, keys).ok_or(Unfit::Element(i, item))?);
+            match handle(item, keys) {
+                Some(handle) => list.push(handle),
+                None if takes_over(item) => *keys |= key::OVERRIDE,
+                None => return Err(Unfit::Element(i, item)),
+            }
         }
         Ok(Value::Tensors(arena.tensors(list)))
     }
@@ -251,6 +263,14 @@ pub unsafe fn text<'a>(object: *mut PyObject) -> Option<&'a str> {
         }
         Some(std::str::from_utf8_unchecked(std::slice::from_raw_parts(bytes.cast(), length as usize)))
     }
+}
+
+/// An object that is no tensor may take a call over by its `__torch_function__`; no value of it is needed then.
+#[cold]
+#[inline(never)]
+fn takes_over(object: *mut PyObject) -> bool {
+    // SAFETY: called while arguments are parsed, which holds the lock; the object is one of them, or null.
+    !object.is_null() && unsafe { overrides::has_override(Python::assume_attached(), Py_TYPE(object)) }
 }
 
 /// A subclass's calls go to its `__torch_function__`, unless it has none or switched it off.

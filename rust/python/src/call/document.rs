@@ -27,7 +27,7 @@ pub fn doc(entry: &Entry) -> String {
 /// The Python type of what a row returns.
 fn result_type(schema: &Schema) -> String {
     if !schema.results.is_empty() {
-        return format!("return_types.{}", schema.name);
+        return format!("return_types.{}", return_type(schema));
     }
     match schema.result_type {
         "Tensor" => "Tensor".into(),
@@ -37,11 +37,34 @@ fn result_type(schema: &Schema) -> String {
         "float" => "_float".into(),
         "Scalar" | "Number" => "Number".into(),
         "int[]" | "SymInt[]" => "tuple[_int, ...]".into(),
-        "ScalarType" | "dtype" => "dtype".into(),
+        "ScalarType" | "dtype" => "_dtype".into(),
         "str" => "str".into(),
         "()" => "None".into(),
         tuple if tuple.starts_with('(') => format!("tuple[{}]", vec!["Tensor"; tuple.split(',').count()].join(", ")),
         _ => "Any".into(),
+    }
+}
+
+/// The name of the class of a row's results; overloads may name theirs differently.
+fn return_type(schema: &Schema) -> String {
+    format!("{}_{}", schema.name, schema.results.join("_"))
+}
+fn write_return_types(text: &mut String) {
+    let mut seen = Vec::new();
+    text.push_str("\nclass return_types:\n");
+    for schema in table().iter().flat_map(|op| &op.defs).filter_map(|def| compile(def.schema).ok()) {
+        let name = return_type(&schema);
+        if schema.results.is_empty() || seen.contains(&name) {
+            continue;
+        }
+        text.push_str(&format!("    class {name}(NamedTuple):\n"));
+        for result in &schema.results {
+            text.push_str(&format!("        {result}: Tensor\n"));
+        }
+        seen.push(name);
+    }
+    if seen.is_empty() {
+        text.push_str("    pass\n");
     }
 }
 
@@ -64,6 +87,7 @@ fn write_callable(op: &'static Op, form: Form, indent: &str, text: &mut String) 
 #[pyo3(name = "_stub")]
 pub fn stub() -> String {
     let mut text = String::from(include_str!("stub_head.pyi"));
+    write_return_types(&mut text);
     text.push_str("\nclass Tensor:\n");
     text.push_str(&spec::stub("    "));
     for op in table() {

@@ -128,7 +128,7 @@ fn consider<'py>(py: Python<'py>, object: &Bound<'py, PyAny>, types: &mut Vec<Bo
         return Ok(());
     }
     let class = object.get_type();
-    if is_tensor(object.as_ptr()) && has_override(py, class.as_type_ptr()) && !types.iter().any(|known| known.is(&class)) {
+    if has_override(py, class.as_type_ptr()) && !types.iter().any(|known| known.is(&class)) {
         let at = types.iter().position(|known| class.is_subclass(known).unwrap_or(false)).unwrap_or(types.len());
         types.insert(at, class);
     }

@@ -1,5 +1,6 @@
-//! Data in and out of tensors: Python's sequences, NumPy's arrays, buffers.
+//! Data in and out of tensors: Python's sequences, NumPy's arrays, buffers, DLPack.
 pub mod buffer;
+pub mod dlpack;
 pub mod element;
 pub mod infer;
 pub mod numpy;
@@ -155,6 +156,7 @@ pub fn methods() -> Vec<PyMethodDef> {
     let doc = c"new_tensor($self, data, *, dtype=None, device=None, requires_grad=False)\n--\n\nA tensor with a copy of the data, of this tensor's dtype.";
     let mut methods = vec![cold_method!(c"new_tensor", new_tensor, doc)];
     methods.extend(numpy::methods());
+    methods.extend(dlpack::methods());
     methods.extend(storage::methods());
     methods
 }
@@ -165,5 +167,6 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(asarray, module)?)?;
     module.add_function(wrap_pyfunction!(numpy::from_numpy, module)?)?;
     module.add_function(wrap_pyfunction!(buffer::frombuffer, module)?)?;
+    module.add_function(wrap_pyfunction!(dlpack::from_dlpack, module)?)?;
     storage::register(module)
 }

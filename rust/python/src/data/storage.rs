@@ -4,14 +4,52 @@ use crate::cold_method;
 use crate::error::OrRaise;
 use crate::objects::device;
 use crate::tensor::object::tensor_of;
-use pyo3::exceptions::PyIndexError;
+use pyo3::exceptions::{PyIndexError, PyRuntimeError};
 use pyo3::ffi::PyMethodDef;
 use pyo3::prelude::*;
-use rustorch_core::Storage;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyByteArray;
+use rustorch_core::{Device, Storage};
 
 /// The bytes behind tensors.
 #[pyclass(frozen, weakref, module = "rustorch.storage")]
 pub struct UntypedStorage(pub Storage);
+
+/// The live objects of storages, by identity: one object for one storage, so that pickle and copy keep sharing.
+static OBJECTS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
+pub fn object(py: Python<'_>, storage: Storage) -> PyResult<Bound<'_, PyAny>> {
+    let objects = OBJECTS.get_or_try_init(py, || PyResult::Ok(py.import("weakref")?.getattr("WeakValueDictionary")?.call0()?.unbind()))?;
+    let identity = storage.identity();
+    let known = objects.bind(py).call_method1("get", (identity,))?;
+    if !known.is_none() {
+        return Ok(known);
+    }
+    let object = Bound::new(py, UntypedStorage(storage))?.into_any();
+    objects.bind(py).set_item(identity, &object)?;
+    Ok(object)
+}
+
+/// A storage with a copy of the bytes.
+fn copied(storage: &Storage) -> PyResult<Storage> {
+    let fresh = Storage::allocate(storage.bytes(), storage.device()).or_raise()?;
+    if !storage.device().is_meta() {
+        // SAFETY: both hold this many bytes; nobody else knows the fresh ones.
+        unsafe { std::ptr::copy_nonoverlapping(storage.data(), fresh.data(), storage.bytes()) };
+    }
+    Ok(fresh)
+}
+
+/// A storage of these bytes.
+#[pyfunction]
+#[pyo3(name = "_rebuild_storage")]
+pub fn rebuild<'py>(elements: &Bound<'py, PyByteArray>) -> PyResult<Bound<'py, PyAny>> {
+    let bytes = elements.to_vec();
+    let fresh = Storage::allocate(bytes.len(), Device::CPU).or_raise()?;
+    // SAFETY: both hold this many bytes; nobody else knows the fresh ones.
+    unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), fresh.data(), bytes.len()) };
+    object(elements.py(), fresh)
+}
 
 #[pymethods]
 impl UntypedStorage {
@@ -65,6 +103,25 @@ impl UntypedStorage {
         // SAFETY: inside the storage, whose bytes any tensor may write meanwhile, as in PyTorch.
         Ok(unsafe { *self.0.data().offset(at) })
     }
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        if self.0.device().is_meta() {
+            return Err(PyRuntimeError::new_err("a storage without elements cannot be pickled"));
+        }
+        // SAFETY: the storage's own bytes; a writer meanwhile may be seen in part, as in PyTorch.
+        let bytes = unsafe { std::slice::from_raw_parts(self.0.data(), self.0.bytes()) };
+        let rebuild = py.import("rustorch._C")?.getattr("_rebuild_storage")?;
+        Ok((rebuild, (PyByteArray::new(py, bytes),)).into_pyobject(py)?.into_any())
+    }
+    fn __deepcopy__<'py>(&self, py: Python<'py>, memo: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        // One copy for all objects that ever stood for this storage.
+        let key = ("storage", self.0.identity());
+        if memo.contains(key)? {
+            return memo.get_item(key);
+        }
+        let copy = object(py, copied(&self.0)?)?;
+        memo.set_item(key, &copy)?;
+        Ok(copy)
+    }
     fn tolist(&self) -> PyResult<Vec<u8>> {
         (0..self.0.bytes() as isize).map(|i| self.__getitem__(i)).collect()
     }
@@ -73,7 +130,7 @@ impl UntypedStorage {
 fn untyped_storage<'py>(slf: &Bound<'py, PyAny>, _: &Arguments<'py>) -> PyResult<Bound<'py, PyAny>> {
     // SAFETY: a method's `self`.
     let storage = unsafe { tensor_of(slf.as_ptr()) }.array().storage.clone();
-    Ok(Bound::new(slf.py(), UntypedStorage(storage))?.into_any())
+    object(slf.py(), storage)
 }
 
 pub fn methods() -> Vec<PyMethodDef> {
@@ -83,5 +140,6 @@ pub fn methods() -> Vec<PyMethodDef> {
     ]
 }
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(rebuild, module)?)?;
     module.add_class::<UntypedStorage>()
 }

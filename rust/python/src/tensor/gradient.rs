@@ -157,6 +157,13 @@ pub fn register_hook<'py>(slf: &Bound<'py, PyAny>, arguments: &Arguments<'py>) -
     autograd::hooks::register(slf, &hook)
 }
 
+/// `register_post_accumulate_grad_hook(hook)`: `hook(leaf)` runs when the gradient has been added to `leaf.grad`.
+pub fn register_accumulated_hook<'py>(slf: &Bound<'py, PyAny>, arguments: &Arguments<'py>) -> PyResult<Bound<'py, PyAny>> {
+    let [hook] = arguments.bind("register_post_accumulate_grad_hook", ["hook"], 1, 1)?;
+    let Some(hook) = hook else { return Ok(slf.clone()) };
+    autograd::hooks::register_accumulated(slf, &hook)
+}
+
 pub fn retain_grad<'py>(slf: &Bound<'py, PyAny>, _: &Arguments<'py>) -> PyResult<Bound<'py, PyAny>> {
     rustorch_core::autograd::hooks::retain_grad(&*slf.extract::<TensorRef<'_, '_>>()?).or_raise()?;
     Ok(slf.py().None().into_bound(slf.py()))

@@ -90,6 +90,12 @@ pub fn items(index: &Bound<'_, PyAny>) -> PyResult<Items> {
 fn item(index: &Bound<'_, PyAny>) -> PyResult<Index> {
     let py = index.py();
     let pointer = index.as_ptr();
+    if scalar::is_type(pointer, &raw mut PyLong_Type) {
+        return Ok(Index::Int(index.extract()?));
+    }
+    if let Ok(slice) = index.cast::<PySlice>() {
+        return slice_item(slice);
+    }
     if index.is_none() {
         return Ok(Index::None);
     }
@@ -103,9 +109,6 @@ fn item(index: &Bound<'_, PyAny>) -> PyResult<Index> {
     if is_tensor(pointer) {
         // SAFETY: checked just now.
         return Ok(tensor_item(unsafe { tensor_of(pointer) }));
-    }
-    if let Ok(slice) = index.cast::<PySlice>() {
-        return slice_item(slice);
     }
     if index.is_instance_of::<PyList>() || index.is_instance_of::<PyTuple>() || index.is_instance_of::<pyo3::types::PyRange>() {
         let tensor = data::infer::tensor(index, None)?;

@@ -259,6 +259,7 @@ pub fn table() -> Vec<PyMethodDef> {
         cold_method!(c"requires_grad_", gradient::requires_grad_, c"requires_grad_($self, requires_grad=True)\n--\n\nSets whether gradients are to be computed; returns the tensor."),
         cold_method!(c"backward", gradient::backward, c"backward($self, gradient=None, retain_graph=None, create_graph=False, inputs=None)\n--\n\nAdds the gradient of this tensor to .grad of the leaves it was computed from."),
         cold_method!(c"register_hook", gradient::register_hook, c"register_hook($self, hook)\n--\n\nCalls hook(grad) whenever the gradient of this tensor is computed; what it returns replaces the gradient."),
+        cold_method!(c"register_post_accumulate_grad_hook", gradient::register_accumulated_hook, c"register_post_accumulate_grad_hook($self, hook)\n--\n\nCalls hook(leaf) when the gradient has been added to leaf.grad."),
         cold_method!(c"retain_grad", gradient::retain_grad, c"retain_grad($self)\n--\n\nMakes a tensor that is no leaf keep its gradient."),
         cold_method!(c"__complex__", convert::complex, c"The only element, as a complex number."),
         cold_method!(c"__reversed__", container::reversed, c"The rows in the opposite order."),

@@ -236,6 +236,9 @@ pub unsafe fn binary(place: usize, a: *mut PyObject, b: *mut PyObject) -> *mut P
         if keys & key::OVERRIDE != 0 {
             return overridden_binary(place, a, b);
         }
+        if place == MATMUL && (x.number().is_some() || y.number().is_some()) {
+            return not_implemented();
+        }
         if let Value::Tensor(_) = x { finish(call(place, x, Some(y), keys, Target::Fresh)) } else { finish(reflected(place, x, y, keys)) }
     })
 }

@@ -1,15 +1,16 @@
 //! Copying and pickling.
 use super::object::tensor_of;
-use super::reference::to_python;
 use super::subclass::instance;
 use crate::call::bind::Arguments;
 use crate::cold_method;
+use crate::data::storage::{self, UntypedStorage};
 use crate::error::OrRaise;
 use crate::objects::dtype::{self, PyDTypeArg};
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi::*;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyDict, PyTuple, PyType};
+use pyo3::types::{PyDict, PyTuple, PyType};
+use rustorch_base::{DType, Layout};
 use rustorch_core::ops;
 use rustorch_core::tensor::Tensor;
 use rustorch_core::{Array, Device};
@@ -36,7 +37,8 @@ fn deepcopy<'py>(slf: &Bound<'py, PyAny>, arguments: &Arguments<'py>) -> PyResul
     if memo.contains(key)? {
         return memo.get_item(key);
     }
-    let copied = ops::strided::clone_laid_as(&tensor(slf).detached(), tensor(slf).layout()).or_raise()?;
+    let storage = storage::object(py, tensor(slf).array().storage.clone())?.call_method1("__deepcopy__", (&memo,))?;
+    let copied = over(&storage, tensor(slf).dtype(), tensor(slf).layout().clone())?;
     copied.set_requires_grad(tensor(slf).requires_grad()).or_raise()?;
     let copy = instance(&slf.get_type(), copied)?;
     memo.set_item(key, &copy)?;
@@ -64,46 +66,51 @@ fn shallow_copy<'py>(slf: &Bound<'py, PyAny>, _: &Arguments<'py>) -> PyResult<Bo
     Ok(copy)
 }
 
-/// For pickle: the elements in row-major order with what is needed to make them a tensor again.
+/// For pickle: the storage, whose sharing pickle keeps, and where in it the elements are.
 fn reduce_ex<'py>(slf: &Bound<'py, PyAny>, _: &Arguments<'py>) -> PyResult<Bound<'py, PyAny>> {
     let py = slf.py();
     let source = tensor(slf);
-    let dense = ops::copy::contiguous(&source.detached()).or_raise()?;
-    let bytes = dense.numel() as usize * dense.dtype().size();
-    // SAFETY: a contiguous tensor's elements.
-    let elements = unsafe { std::slice::from_raw_parts(dense.array().data(), bytes) };
     let rebuild = py.import("rustorch._C")?.getattr("_rebuild_tensor")?;
     let args = (
         slf.get_type(),
-        PyByteArray::new(py, elements),
-        dtype::object(py, dense.dtype()),
-        PyTuple::new(py, dense.shape())?,
+        storage::object(py, source.array().storage.clone())?,
+        dtype::object(py, source.dtype()),
+        source.offset(),
+        PyTuple::new(py, source.shape())?,
+        PyTuple::new(py, source.strides())?,
         source.is_leaf() && source.requires_grad(),
     );
     let state = dict(slf)?;
     Ok((rebuild, args, if state.is_empty() { py.None().into_bound(py) } else { state.into_any() }).into_pyobject(py)?.into_any())
 }
 
-/// A tensor from the bytes of its elements, in row-major order.
+/// A tensor over a storage. RuntimeError when the layout leaves it.
+fn over(storage: &Bound<'_, PyAny>, dtype: DType, layout: Layout) -> PyResult<Tensor> {
+    let storage = storage.cast::<UntypedStorage>()?.get().0.clone();
+    if layout.shape.len() != layout.strides.len() || layout.shape.iter().chain(&layout.strides).any(|&n| n < 0) || layout.offset < 0 {
+        return Err(PyRuntimeError::new_err("a tensor with negative sizes or strides"));
+    }
+    let tensor = Tensor::new(Array::empty(&[0], dtype, Device::CPU).or_raise()?);
+    ops::strided::set_array(&tensor, Array { storage, layout, dtype }).or_raise()?;
+    Ok(tensor)
+}
+
+/// A tensor over a storage, as pickle puts it together again.
 #[pyfunction]
 #[pyo3(name = "_rebuild_tensor")]
 pub fn rebuild<'py>(
     class: &Bound<'py, PyType>,
-    elements: &Bound<'py, PyByteArray>,
+    storage: &Bound<'py, PyAny>,
     dtype: PyDTypeArg,
+    offset: i64,
     shape: Vec<i64>,
+    strides: Vec<i64>,
     requires_grad: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let fresh = Array::empty(&shape, dtype.0, Device::CPU).map(Tensor::new).or_raise()?;
-    let bytes = fresh.numel() as usize * dtype.0.size();
-    let given = elements.to_vec();
-    if given.len() != bytes {
-        return Err(PyValueError::new_err(format!("{} bytes for a tensor of {bytes}", given.len())));
-    }
-    // SAFETY: a fresh contiguous tensor of `bytes` bytes that nobody else has.
-    unsafe { std::ptr::copy_nonoverlapping(given.as_ptr(), fresh.array().data(), bytes) };
-    fresh.set_requires_grad(requires_grad).or_raise()?;
-    if class.is(super::class_object(class.py())) { to_python(class.py(), fresh) } else { instance(class, fresh) }
+    let layout = Layout { shape: shape.as_slice().into(), strides: strides.as_slice().into(), offset };
+    let tensor = over(storage, dtype.0, layout)?;
+    tensor.set_requires_grad(requires_grad).or_raise()?;
+    instance(class, tensor)
 }
 
 fn setstate<'py>(slf: &Bound<'py, PyAny>, arguments: &Arguments<'py>) -> PyResult<Bound<'py, PyAny>> {

@@ -35,7 +35,7 @@ fn make_subclass<'py>(_: &Bound<'py, PyAny>, arguments: &Arguments<'py>) -> PyRe
         .cast_into::<PyType>()
         .map_err(|other| PyTypeError::new_err(format!("cls must be a type (got {})", type_name(&other.into_inner().get_type()))))?;
     let source = data.extract::<Handle>()?.0;
-    let leaf = ops::strided::data(&source);
+    let leaf = source.detached();
     if require_grad.map_or(Ok(false), |flag| flag.is_truthy())? {
         leaf.set_requires_grad(true).or_raise()?;
     }

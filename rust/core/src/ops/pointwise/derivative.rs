@@ -17,7 +17,10 @@ use std::sync::Arc;
 enum Argument {
     Number(Number),
     /// The shape is kept only where it differs from the one that was computed over.
-    Tensor { shape: Option<Box<Dims>>, dtype: DType },
+    Tensor {
+        shape: Option<Box<Dims>>,
+        dtype: DType,
+    },
 }
 /// What each input of a program is to autograd.
 type Arguments = SmallVec<[Argument; 4]>;
@@ -114,6 +117,16 @@ impl Rule for ProgramRule {
             operands.push(cotangents.get(slot).and_then(Option::as_ref).map_or(nothing, TensorOrNumber::Tensor));
         }
         self.gradients(context, &operands)
+    }
+    /// The tensors come first, then the results.
+    fn saved_index(&self, name: &str) -> Option<usize> {
+        let tensors = self.arguments.iter().filter(|a| matches!(a, Argument::Tensor { .. })).count();
+        match name {
+            "self" => Some(0),
+            "other" | "exponent" if tensors == 2 => Some(1),
+            "result" if self.outputs > 0 => Some(tensors),
+            _ => None,
+        }
     }
     fn as_any(&self) -> &dyn Any {
         self
