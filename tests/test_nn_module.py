@@ -232,3 +232,18 @@ def test_a_weight_computed_from_others_is_used():
     del layer.weight
     layer.__class__ = Doubled
     assert layer(torch.ones(1, 2)).item() == 4
+
+
+@pytest.mark.parametrize(
+    ("package", "name"),
+    [("nn", "LSTM"), ("nn.functional", "embedding_bag"), ("nn.utils", "weight_norm"), ("optim", "LBFGS")],
+)
+def test_names_that_are_not_built_say_so(package, name):
+    found = torch
+    for part in package.split("."):
+        found = getattr(found, part)
+    assert not hasattr(found, name)
+    with pytest.raises(NotImplementedError, match=f"rustorch.{package}.{name} is not built yet"):
+        getattr(found, name)
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        found.nothing

@@ -1,5 +1,6 @@
 """`torch.optim`: optimizers, and the schedules of their learning rates."""
 
+from rustorch.nn.not_built import not_built
 from rustorch.optim import lr_scheduler, swa_utils
 from rustorch.optim.adadelta import Adadelta
 from rustorch.optim.adagrad import Adagrad
@@ -30,3 +31,5 @@ __all__ = [
     "lr_scheduler",
     "swa_utils",
 ]
+
+__getattr__ = not_built(__name__, ["Adafactor", "LBFGS", "Muon", "SparseAdam"])

@@ -10,10 +10,19 @@ from typing import Any
 import rustorch
 from rustorch._C import Tensor
 from rustorch.nn import Module
+from rustorch.nn.modules.batchnorm import _BatchNorm
 from rustorch.optim.lr_scheduler.base import LRScheduler, one_for_each_group
 from rustorch.optim.optimizer import Optimizer
 
-__all__ = ["SWALR", "AveragedModel", "get_ema_avg_fn", "get_swa_avg_fn"]
+__all__ = [
+    "SWALR",
+    "AveragedModel",
+    "get_ema_avg_fn",
+    "get_ema_multi_avg_fn",
+    "get_swa_avg_fn",
+    "get_swa_multi_avg_fn",
+    "update_bn",
+]
 
 Average = Callable[[Tensor, Tensor, Any], Tensor]
 
@@ -36,6 +45,50 @@ def get_swa_avg_fn() -> Average:
         return averaged + (current - averaged) / (num_averaged + 1)
 
     return swa_update
+
+
+def _over_lists(average: Average) -> Callable[[Iterable[Tensor], Iterable[Tensor], Any], None]:
+    """An average as a change, in place, of lists of tensors."""
+
+    def update(averaged: Iterable[Tensor], current: Iterable[Tensor], num_averaged: Any) -> None:
+        with rustorch.no_grad():
+            for kept, given in zip(averaged, current, strict=True):
+                kept.copy_(average(kept, given.to(kept.dtype), num_averaged))
+
+    return update
+
+
+def get_ema_multi_avg_fn(decay: float = 0.999) -> Callable[[Iterable[Tensor], Iterable[Tensor], Any], None]:
+    """`get_ema_avg_fn` over lists of tensors, in place."""
+    return _over_lists(get_ema_avg_fn(decay))
+
+
+def get_swa_multi_avg_fn() -> Callable[[Iterable[Tensor], Iterable[Tensor], Any], None]:
+    """`get_swa_avg_fn` over lists of tensors, in place."""
+    return _over_lists(get_swa_avg_fn())
+
+
+def update_bn(loader: Iterable[Any], model: Module, device: Any = None) -> None:
+    """Compute the running statistics of all batch norms anew, as plain averages over the batches of ``loader``.
+
+    A batch may be a list or tuple, whose first element is the input.
+    """
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    if not norms:
+        return
+    momenta = [module.momentum for module in norms]
+    was_training = model.training
+    for module in norms:
+        module.reset_running_stats()
+        module.momentum = None
+    model.train()
+    with rustorch.no_grad():
+        for batch in loader:
+            inputs = batch[0] if isinstance(batch, (list, tuple)) else batch
+            model(inputs if device is None else inputs.to(device))
+    for module, momentum in zip(norms, momenta, strict=True):
+        module.momentum = momentum
+    model.train(was_training)
 
 
 class AveragedModel(Module):

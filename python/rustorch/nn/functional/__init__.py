@@ -131,6 +131,7 @@ from rustorch.nn.functional.vision import (
     upsample_bilinear,
     upsample_nearest,
 )
+from rustorch.nn.not_built import not_built
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -253,3 +254,19 @@ __all__ = [
     "upsample_bilinear",
     "upsample_nearest",
 ]
+
+__getattr__ = not_built(
+    __name__,
+    [
+        "embedding_bag",
+        "fractional_max_pool2d",
+        "fractional_max_pool2d_with_indices",
+        "fractional_max_pool3d",
+        "fractional_max_pool3d_with_indices",
+        "grouped_mm",
+        "multi_head_attention_forward",
+        "native_channel_shuffle",
+        "scaled_grouped_mm",
+        "scaled_mm",
+    ],
+)

@@ -1,5 +1,6 @@
 """Helpers around modules: gradient clipping and parameters as one vector."""
 
+from rustorch.nn.not_built import not_built
 from rustorch.nn.utils.clip_grad import (
     clip_grad_norm,
     clip_grad_norm_,
@@ -18,3 +19,25 @@ __all__ = [
     "parameters_to_vector",
     "vector_to_parameters",
 ]
+
+__getattr__ = not_built(
+    __name__,
+    [
+        "convert_conv2d_weight_memory_format",
+        "convert_conv3d_weight_memory_format",
+        "fuse_conv_bn_eval",
+        "fuse_conv_bn_weights",
+        "fuse_linear_bn_eval",
+        "fuse_linear_bn_weights",
+        "parametrizations",
+        "parametrize",
+        "prune",
+        "remove_spectral_norm",
+        "remove_weight_norm",
+        "rnn",
+        "skip_init",
+        "spectral_norm",
+        "stateless",
+        "weight_norm",
+    ],
+)
