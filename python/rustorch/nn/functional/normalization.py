@@ -207,6 +207,9 @@ def rms_norm(
     return normalized if weight is None else normalized * weight
 
 
+_native_group_norm = native("group_norm") if is_native("group_norm") else None
+
+
 def group_norm(
     input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
 ) -> Tensor:
@@ -222,6 +225,8 @@ def group_norm(
             f"{list(input.shape)} and num_groups={num_groups}"
         )
     _verify_batch_size([input.size(0) * channels // num_groups, num_groups, *input.shape[2:]])
+    if _native_group_norm is not None:
+        return _native_group_norm(input, num_groups, weight, bias, eps, False)
     for name, tensor in (("weight", weight), ("bias", bias)):
         if tensor is not None and tuple(tensor.shape) != (channels,):
             raise RuntimeError(
