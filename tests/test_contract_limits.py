@@ -83,12 +83,11 @@ def test_a_saved_output_does_not_keep_its_node():
 
 def test_hooks_with_cycles_are_collected():
     x = torch.ones(3, requires_grad=True)
-    y = x * 2
-    y.register_hook(lambda g, y=y: None)
-    reference = weakref.ref(y)
-    del y
+    x.register_hook(lambda g, x=x: None)
+    reference = weakref.ref(x)
+    del x
     gc.collect()
-    assert reference() is None or not OURS
+    assert reference() is None
 
 
 @pytest.mark.parametrize("steps", [pytest.param(10_000, id="10_000 training steps")])
@@ -143,11 +142,11 @@ def test_ctrl_c_stops_backward():
     program = (
         "import os, signal, threading, time, rustorch as torch\n"
         "x = torch.ones(400, 400, requires_grad=True); y = x\n"
-        "for _ in range(3000): y = (y @ x).tanh()\n"
-        "threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()\n"
-        "start = time.time()\n"
+        "for _ in range(400): y = (y @ x).tanh()\n"
+        "def press(): times.append(time.process_time()); os.kill(os.getpid(), signal.SIGINT)\n"
+        "times = []; threading.Timer(0.3, press).start()\n"
         "try: y.sum().backward(); print('finished')\n"
-        "except KeyboardInterrupt: print('stopped', time.time() - start < 1.5)\n"
+        "except KeyboardInterrupt: print('stopped', time.process_time() - times[0] < 0.5)\n"
         "print((torch.ones(2) + 1).tolist())\n"
     )
     output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
@@ -160,10 +159,10 @@ def test_ctrl_c_stops_a_long_native_call():
     program = (
         "import os, signal, threading, time, rustorch as torch\n"
         "a = torch.ones(6000, 6000)\n"
-        "threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT)).start()\n"
-        "start = time.time()\n"
-        "try:\n    for _ in range(20): a @ a\n    print('finished')\n"
-        "except KeyboardInterrupt: print('stopped', time.time() - start < 1.5)\n"
+        "def press(): times.append(time.process_time()); os.kill(os.getpid(), signal.SIGINT)\n"
+        "times = []; threading.Timer(0.2, press).start()\n"
+        "try: a @ a; print('finished')\n"
+        "except KeyboardInterrupt: print('stopped', time.process_time() - times[0] < 0.5)\n"
     )
     output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
     assert output.stdout.splitlines() == ["stopped True"], output.stderr
