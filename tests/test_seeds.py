@@ -9,10 +9,10 @@ import random
 from collections import OrderedDict
 
 import pytest
-import rustorch.nn as nn
-import rustorch.nn.functional as F
 
 import rustorch as torch
+import rustorch.nn as nn
+import rustorch.nn.functional as F
 
 
 def test_b0_1_variable_backward_grad():
