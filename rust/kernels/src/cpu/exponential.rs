@@ -1,5 +1,8 @@
-//! Exponentials of whole slices.
-use crate::cpu::reduce::{Ordered, Summand, sum};
+//! Exponentials of whole slices, and of single elements in loops that the compiler vectorises. The arithmetic is that of
+//! the lanes.
+use crate::cpu::reduce::{Ordered, Summand};
+use crate::lanes::portable::One;
+use crate::lanes::{Functions, Isa, Lanes};
 use std::ops::{Add, Div, Mul, Sub};
 
 /// Floats with an exponential that inlines to arithmetic.
@@ -7,101 +10,120 @@ pub trait Exponential: Summand + Ordered + Add<Output = Self> + Sub<Output = Sel
     fn exponential(self) -> Self;
     fn logarithm(self) -> Self;
     fn is_infinite(self) -> bool;
+    /// `dst[i] = exp(src[i] - shift)`; returns the sum. The slices have one length.
+    fn exp_into(dst: &mut [Self], src: &[Self], shift: Self) -> Self;
+
+    /// The sum of `exp(x - shift)` over a slice.
+    #[inline]
+    fn sum_of_exp(items: &[Self], shift: Self) -> Self {
+        const PIECE: usize = 512;
+        let mut powers = [Self::default(); PIECE];
+        let of = |items: &[Self]| Self::exp_into(&mut powers[..items.len()], items, shift);
+        items.chunks(PIECE).map(of).fold(Self::default(), Self::plus)
+    }
 }
 
-/// Elements worked on between two sums: they stay in the first-level cache.
-const PIECE: usize = 512;
-
-/// `dst[i] = exp(src[i] - shift)`; returns the sum.
-#[inline(always)]
-pub fn exp_into<T: Exponential>(dst: &mut [T], src: &[T], shift: T) -> T {
-    let mut total = T::default();
-    for (dst, src) in dst.chunks_mut(PIECE).zip(src.chunks(PIECE)) {
-        for (to, &x) in dst.iter_mut().zip(src) {
-            *to = (x - shift).exponential();
+macro_rules! exponential {
+    ($($t:ident, $wide:ident;)*) => { $(impl Exponential for $t {
+        #[inline(always)]
+        fn exponential(self) -> $t {
+            One(self).exp().0
         }
-        total = total.plus(sum(dst));
-    }
-    total
+        #[inline(always)]
+        fn logarithm(self) -> $t {
+            self.ln()
+        }
+        #[inline(always)]
+        fn is_infinite(self) -> bool {
+            self.abs() == $t::INFINITY
+        }
+        fn exp_into(dst: &mut [$t], src: &[$t], shift: $t) -> $t {
+            assert_eq!(dst.len(), src.len());
+            let (to, from, n) = (dst.as_mut_ptr(), src.as_ptr(), dst.len());
+            // SAFETY: `n` elements on both sides; the vectors' kernel runs only where the machine has them.
+            match Isa::best() {
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx2 => {
+                    use crate::lanes::avx2::$wide;
+                    #[target_feature(enable = "avx2,fma")]
+                    unsafe fn by_vectors(to: *mut $t, from: *const $t, n: usize, shift: $t) -> $t {
+                        // SAFETY: handed on.
+                        unsafe { exp_lanes::<$wide>(to, from, n, shift as f64).into_iter().map(total::<$wide>).sum() }
+                    }
+                    unsafe { by_vectors(to, from, n, shift) }
+                }
+                Isa::Portable => unsafe { exp_lanes::<One<$t>>(to, from, n, shift as f64).into_iter().map(|one| one.0).sum() },
+            }
+        }
+    })* };
 }
+exponential! { f32, F32x8; f64, F64x4; }
 
-/// The sum of `exp(x - shift)` over a slice.
+/// Accumulators of a sum.
+const SUMS: usize = 4;
+
+/// # Safety
+/// `n` elements lie on both sides, and the machine has the lanes.
 #[inline(always)]
-pub fn sum_of_exp<T: Exponential>(items: &[T], shift: T) -> T {
-    let mut powers = [T::default(); PIECE];
-    items.chunks(PIECE).fold(T::default(), |total, items| total.plus(exp_into(&mut powers[..items.len()], items, shift)))
+unsafe fn exp_lanes<L: Functions>(to: *mut L::Element, from: *const L::Element, n: usize, shift: f64) -> [L; SUMS] {
+    let shift = L::splat(shift);
+    let mut sums = [L::splat(0.0); SUMS];
+    let whole = n / L::LANES;
+    for i in 0..whole {
+        // SAFETY: the vector lies within the `n` elements.
+        let x = unsafe { Functions::exp(L::load(from.add(i * L::LANES)) - shift) };
+        sums[i % SUMS] = sums[i % SUMS] + x;
+        // SAFETY: as above.
+        unsafe { x.store(to.add(i * L::LANES)) }
+    }
+    let rest = n % L::LANES;
+    if rest > 0 {
+        // SAFETY: as above. The lanes beyond are loaded as 0; what they give is stored nowhere, and must not be summed.
+        unsafe {
+            let x = Functions::exp(L::load_part(from.add(whole * L::LANES), rest) - shift);
+            x.store_part(to.add(whole * L::LANES), rest);
+            sums[0] = sums[0] + L::load_part(to.add(whole * L::LANES), rest);
+        }
+    }
+    sums
 }
 
-impl Exponential for f32 {
-    /// Within 2 units in the last place; 0 below the smallest subnormal, infinity above the largest float.
-    #[inline(always)]
-    fn exponential(self) -> f32 {
-        exp(self)
-    }
-    #[inline(always)]
-    fn logarithm(self) -> f32 {
-        self.ln()
-    }
-    #[inline(always)]
-    fn is_infinite(self) -> bool {
-        self.abs() == f32::INFINITY
-    }
-}
-impl Exponential for f64 {
-    #[inline(always)]
-    fn exponential(self) -> f64 {
-        self.exp()
-    }
-    #[inline(always)]
-    fn logarithm(self) -> f64 {
-        self.ln()
-    }
-    #[inline(always)]
-    fn is_infinite(self) -> bool {
-        self.abs() == f64::INFINITY
-    }
-}
-
-/// exp(x) = 2^n exp(r) with |r| <= ln(2)/2, exp(r) by its Taylor polynomial to the seventh power.
+/// The sum of the lanes.
 #[inline(always)]
-fn exp(x: f32) -> f32 {
-    // Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits.
-    const ROUND: f32 = 12582912.0;
-    // ln(2) in two parts; products of the first with small integers are exact.
-    const LN2_HIGH: f32 = 0.693359375;
-    const LN2_LOW: f32 = -2.12194440e-4;
-    // Beyond these the result is 0 or infinity; NaN stays.
-    let clamped = x.clamp(-104.0, 89.0);
-    let shifted = clamped * std::f32::consts::LOG2_E + ROUND;
-    let n = shifted - ROUND;
-    let r = (clamped - n * LN2_HIGH) - n * LN2_LOW;
-    let mut p = 1.0 / 5040.0;
-    for c in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5] {
-        p = p * r + c;
-    }
-    let y = (p * r) * r + r + 1.0;
-    // Two factors, so that neither leaves the normal range when the product is subnormal or overflows.
-    let n = (shifted.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32);
-    let half = n >> 1;
-    let power = |n: i32| f32::from_bits((n.wrapping_add(127) << 23) as u32);
-    y * power(half) * power(n.wrapping_sub(half))
+fn total<L: Lanes>(x: L) -> L::Element
+where
+    L::Element: Default + Add<Output = L::Element>,
+{
+    let mut lanes = [L::Element::default(); 16];
+    // SAFETY: no vector has more lanes than the array.
+    unsafe { x.store(lanes.as_mut_ptr()) }
+    lanes.into_iter().fold(L::Element::default(), L::Element::add)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
     #[test]
-    fn exp_is_good_to_two_units() {
-        let mut x = -104.0f32;
-        while x < 89.5 {
-            let exact = (x as f64).exp();
-            let got = x.exponential();
-            let unit = (f32::from_bits((exact as f32).to_bits() + 1) - exact as f32) as f64;
-            assert!((got as f64 - exact).abs() <= 2.0 * unit || got == exact as f32, "{x}: {got} {exact}");
-            x += 0.00913;
+    fn slices_and_their_sums() {
+        for n in [0usize, 1, 7, 8, 9, 31, 100] {
+            let src: Vec<f32> = (0..n).map(|i| i as f32 * 0.37 - 5.0).collect();
+            let mut dst = vec![0.0; n];
+            let sum = f32::exp_into(&mut dst, &src, 2.0);
+            let exact: Vec<f64> = src.iter().map(|&x| (x as f64 - 2.0).exp()).collect();
+            for (&got, &exact) in dst.iter().zip(&exact) {
+                assert!((got as f64 - exact).abs() <= 3e-7 * exact);
+            }
+            let whole: f64 = exact.iter().sum();
+            assert!((sum as f64 - whole).abs() <= 1e-6 * whole && (f32::sum_of_exp(&src, 2.0) - sum).abs() <= 1e-6 * sum);
         }
+    }
+
+    #[test]
+    fn single_elements_at_the_edges() {
         assert_eq!(f32::INFINITY.exponential(), f32::INFINITY);
-        assert_eq!(f32::NEG_INFINITY.exponential(), 0.0);
+        assert_eq!(f64::NEG_INFINITY.exponential(), 0.0);
         assert!(f32::NAN.exponential().is_nan());
+        assert!((1f64.exponential() - std::f64::consts::E).abs() < 1e-15);
     }
 }

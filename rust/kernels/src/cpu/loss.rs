@@ -213,14 +213,9 @@ impl Samples {
             vectorized(
                 #[inline(always)]
                 move || {
-                    if smoothing == 0.0 {
-                        for (to, &log) in to.iter_mut().zip(log) {
-                            *to = log.exponential() * total;
-                        }
-                    } else {
-                        for ((to, &log), &uniform) in to.iter_mut().zip(log).zip(uniform) {
-                            *to = log.exponential() * total - uniform * scale;
-                        }
+                    T::exp_into(to, log, T::default());
+                    for (to, &uniform) in to.iter_mut().zip(uniform) {
+                        *to = *to * total - uniform * scale;
                     }
                     to[class] = to[class] - T::from_double(picked) * scale;
                 },

@@ -1,6 +1,6 @@
 //! softmax and log_softmax along one dimension, and their gradients.
 use super::cast::Cast;
-use super::exponential::{Exponential, exp_into, sum_of_exp};
+use super::exponential::Exponential;
 use super::reduce::{maximum, sum};
 use super::rows::{COLUMNS, Matrices, each_column_block, each_row};
 use super::vectorized::vectorized;
@@ -66,7 +66,7 @@ fn is_inner<const N: usize>(shape: &[i64], dim: usize, operands: [Operand; N]) -
 
 #[inline(always)]
 fn plain_row<T: Exponential>(to: &mut [T], from: &[T]) {
-    let scale = T::ONE / exp_into(to, from, maximum(from));
+    let scale = T::ONE / T::exp_into(to, from, maximum(from));
     for x in to {
         *x = *x * scale;
     }
@@ -75,7 +75,7 @@ fn plain_row<T: Exponential>(to: &mut [T], from: &[T]) {
 #[inline(always)]
 fn log_row<T: Exponential>(to: &mut [T], from: &[T]) {
     let largest = maximum(from);
-    let log_sum = sum_of_exp(from, largest).logarithm();
+    let log_sum = T::sum_of_exp(from, largest).logarithm();
     for (to, &x) in to.iter_mut().zip(from) {
         *to = x - largest - log_sum;
     }
@@ -170,8 +170,15 @@ fn gradient_row<T: Exponential, const LOG: bool>(to: &mut [T], gradient: &[T], r
         to[i] = term::<T, LOG>(gradient[i], result[i]);
     }
     let whole = to.chunks(1024).fold(T::default(), |whole, piece| whole.plus(sum(piece)));
-    for i in 0..n {
-        to[i] = slope::<T, LOG>(gradient[i], result[i], whole);
+    if LOG {
+        T::exp_into(to, result, T::default());
+        for i in 0..n {
+            to[i] = gradient[i] - to[i] * whole;
+        }
+    } else {
+        for i in 0..n {
+            to[i] = slope::<T, LOG>(gradient[i], result[i], whole);
+        }
     }
 }
 

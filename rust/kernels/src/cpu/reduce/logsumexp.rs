@@ -2,7 +2,7 @@
 use super::fold::fold_lanes;
 use super::folds::{Maximum, better};
 use super::reduction::{Panel, Reduction};
-use crate::cpu::exponential::{Exponential, sum_of_exp};
+use crate::cpu::exponential::Exponential;
 use crate::cpu::vectorized::vectorized;
 use std::marker::PhantomData;
 
@@ -35,7 +35,7 @@ impl<T: Exponential> Reduction for LogSumExp<T> {
             #[inline(always)]
             move || {
                 let largest = fold_lanes(&Maximum::<T>(PhantomData), items);
-                Scaled { largest, sum: sum_of_exp(items, shift(largest)) }
+                Scaled { largest, sum: T::sum_of_exp(items, shift(largest)) }
             },
         )
     }
