@@ -33,6 +33,7 @@ impl Hooks {
         let hooks: Vec<Hook> = lock(&self.0).iter().map(|hook| hook.1.clone()).collect();
         for hook in hooks {
             if let Some(other) = hook(&gradient)? {
+                rustorch_base::ensure!(other.shape() == gradient.shape(), runtime, "hook has changed the size of value");
                 gradient = other;
             }
         }
@@ -133,4 +134,14 @@ pub fn retain_grad(tensor: &Tensor) -> Result<()> {
         lock(&node.hooks_or_new().retained).push((slot, tensor.downgrade()));
     }
     Ok(())
+}
+
+/// After a write in place: a tensor that keeps its gradient keeps that of the new value.
+pub(super) fn move_retained(tensor: &Tensor, former: Option<Edge>) -> Result<()> {
+    let retains = tensor.extra().is_some_and(|extra| extra.retains_grad.swap(false, Relaxed));
+    let (true, Some(former)) = (retains, former) else { return Ok(()) };
+    if let Some(hooks) = former.node.hooks.get() {
+        lock(&hooks.retained).retain(|entry| entry.1.upgrade().is_none_or(|held| !held.is_same(tensor)));
+    }
+    retain_grad(tensor)
 }

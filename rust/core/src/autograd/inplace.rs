@@ -110,8 +110,9 @@ pub fn rebase_after_write(target: &Tensor, written: Option<Edge>) -> Result<()> 
 
 fn rebase(target: &Tensor, edge: Edge) -> Result<()> {
     let Some(view) = target.view() else {
+        let former = target.recorded_edge();
         target.set_edge(Some(edge));
-        return Ok(());
+        return super::hooks::move_retained(target, former);
     };
     let base = &view.base;
     let rule = CopySlices { view: target.layout().clone(), base: base.layout().clone() };

@@ -78,11 +78,14 @@ impl Node {
     }
     /// Frees the saved values: a second backward through this node is refused.
     pub fn release(&self) {
-        let saved = std::mem::take(&mut *lock(&self.saved));
-        if !saved.is_empty() {
-            self.released.store(true, Relaxed);
+        let mut held = lock(&self.saved);
+        if held.iter().all(|saved| matches!(saved, Saved::Nothing)) {
+            return self.rule.release(); // nothing saved: backward may run again
         }
-        drop(saved);
+        self.released.store(true, Relaxed);
+        let saved = std::mem::take(&mut *held);
+        drop(held);
+        drop(saved); // after the lock is free
         self.rule.release();
     }
     pub fn hooks_or_new(&self) -> &NodeHooks {

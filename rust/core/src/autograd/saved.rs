@@ -19,6 +19,10 @@ impl Saved {
     pub fn input(tensor: &Tensor) -> Saved {
         Saved::Input { tensor: tensor.clone(), version: tensor.version_or_zero() }
     }
+    /// [`Saved::input`] of a tensor whose memory was just written once: as of before, so that backward refuses it.
+    pub fn before_write(tensor: &Tensor) -> Saved {
+        Saved::Input { tensor: tensor.clone(), version: tensor.version_or_zero().wrapping_sub(1) }
+    }
     pub fn optional(tensor: Option<&Tensor>) -> Saved {
         tensor.map_or(Saved::Nothing, Saved::input)
     }

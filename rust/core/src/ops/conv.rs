@@ -341,7 +341,17 @@ fn transposed(
         joined(&x[2..]),
         joined(&sizes[2..])
     );
-    let mut out = input_gradient(&batched, weight, &sizes, steps)?;
+    // Padding beyond a whole stride holds nothing but zeros: no window of the forward pass would reach it.
+    let mut reached = sizes.clone();
+    for d in 0..space {
+        reached[2 + d] -= (output_padding[d] - (steps.stride[d] - 1)).max(0);
+    }
+    let mut out = input_gradient(&batched, weight, &reached, steps)?;
+    for d in 2..sizes.len() {
+        for _ in reached[d]..sizes[d] {
+            out = pad_behind(&out, d)?;
+        }
+    }
     if let Some(bias) = bias {
         let mut column: Dims = smallvec![1; space + 1];
         column[0] = channels;

@@ -27,6 +27,7 @@ impl Options {
     /// The new tensor becomes a leaf that asks for gradients, if the user said so.
     pub fn finish(self, tensor: Tensor) -> Result<Tensor> {
         if self.requires_grad {
+            ensure!(tensor.dtype().is_differentiable(), runtime, "Only Tensors of floating point and complex dtype can require gradients");
             tensor.set_requires_grad(true)?;
         }
         Ok(tensor)

@@ -104,8 +104,20 @@ pub fn stack_tensors(tensors: &[&Tensor], dim: usize) -> Result<Tensor> {
             show(tensor.shape())
         );
     }
-    let raised = tensors.iter().map(|t| shape::unsqueeze_at(t, dim as i64)).collect::<Result<Vec<_>>>()?;
-    cat_tensors(&raised.iter().collect::<Vec<_>>(), dim)
+    let out = {
+        let _off = crate::mode::Guard::no_grad();
+        let raised = tensors.iter().map(|t| shape::unsqueeze_at(&t.detached(), dim as i64)).collect::<Result<Vec<_>>>()?;
+        cat_tensors(&raised.iter().collect::<Vec<_>>(), dim)?
+    };
+    if tracks(tensors) {
+        let dtypes: SmallVec<[DType; 4]> = tensors.iter().map(|t| t.dtype()).collect();
+        record("StackBackward0", tensors, &[&out], [], move |_, g| {
+            let Some(g) = &g[0] else { return Ok(smallvec![None; dtypes.len()]) };
+            let part = |(i, &dtype): (usize, &DType)| Ok(Some(crate::ops::copy::cast(&shape::select_index(g, dim, i as i64)?, dtype)?));
+            dtypes.iter().enumerate().map(part).collect()
+        })?;
+    }
+    Ok(out)
 }
 
 /// Tensors with at least `ndim` dimensions, as the `*stack` functions want them.

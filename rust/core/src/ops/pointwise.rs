@@ -10,7 +10,7 @@ use crate::op::{self, Args, Def, Ret, Target, TensorOrNumber, Value};
 use crate::ops::default;
 use crate::ops::promote::Promotion;
 use crate::tensor::{Tensor, key};
-use derivative::record_program;
+use derivative::Record;
 use rustc_hash::FxHashMap;
 use rustorch_base::layout::{broadcast_shapes, broadcast_strides, contiguous_strides};
 use rustorch_base::{DType, Dims, Error, Layout, Result, bail};
@@ -214,21 +214,51 @@ pub fn apply(row: &'static Row, operands: &[TensorOrNumber<'_>]) -> Result<Tenso
     }
     compute(row, operands, plan(row, operands, None)?)
 }
-/// [`apply`] in a dtype that the caller has found.
-pub fn apply_in(row: &'static Row, operands: &[TensorOrNumber<'_>], dtype: DType) -> Result<Tensor> {
-    compute(row, operands, plan(row, operands, Some(dtype))?)
+/// [`apply`] in a dtype that the caller has found, recorded under a name of its own.
+pub fn apply_in(row: &'static Row, operands: &[TensorOrNumber<'_>], dtype: DType, name: &'static str) -> Result<Tensor> {
+    let plan = plan(row, operands, Some(dtype))?;
+    let out = fresh(&plan, operands)?;
+    if needs_history(operands, row, plan.result) {
+        Record { name, program: plan.program, compute: plan.compute, shape: None, over_inputs: false }.hang(operands, &[&out])?;
+    }
+    Ok(out)
 }
 #[inline]
 fn compute(row: &'static Row, operands: &[TensorOrNumber<'_>], plan: Plan) -> Result<Tensor> {
+    let out = fresh(&plan, operands)?;
+    if needs_history(operands, row, plan.result) {
+        let node = Record { name: node_name(row, operands), program: plan.program, compute: plan.compute, shape: None, over_inputs: false };
+        node.hang(operands, &[&out])?;
+    }
+    Ok(out)
+}
+
+/// What a plan computes, on new memory and without history.
+#[inline]
+fn fresh(plan: &Plan, operands: &[TensorOrNumber<'_>]) -> Result<Tensor> {
     let strides = result_strides(operands, &plan.shape);
     let layout = Layout { shape: plan.shape.clone(), strides, offset: 0 };
     let array = Array::with_layout(layout, plan.result, device_of(operands)?)?;
     execute(plan.program, plan.compute, &plan.shape, &[&array], operands)?;
-    let out = Tensor::new(array);
-    if needs_history(operands, row, plan.result) {
-        record_program(row.backward, plan.program, plan.compute, operands, &[&out], None)?;
+    Ok(Tensor::new(array))
+}
+
+/// PyTorch numbers the derivatives of overloads: those of numbers and of tensors have other names.
+#[inline]
+fn node_name(row: &'static Row, operands: &[TensorOrNumber<'_>]) -> &'static str {
+    let tensor = matches!(operands.get(1), Some(TensorOrNumber::Tensor(_)));
+    match (row.name, tensor) {
+        ("pow", true) => "PowBackward1",
+        ("remainder", true) => "RemainderBackward1",
+        ("fmod", true) => "FmodBackward1",
+        ("clamp_min", true) => "ClampMinBackward1",
+        ("clamp_max", true) => "ClampMaxBackward1",
+        ("clamp", false) => "ClampBackward1",
+        ("rsub", false) => "RsubBackward1",
+        ("copysign", false) => "CopysignBackward1",
+        ("lerp", _) if matches!(operands.get(2), Some(TensorOrNumber::Tensor(_))) => "LerpBackward1",
+        _ => row.backward,
     }
-    Ok(out)
 }
 
 #[inline]
@@ -259,20 +289,17 @@ fn apply_in_place(row: &'static Row, operands: &[TensorOrNumber<'_>], target: &T
         inplace::written(target, None)?;
         return Ok(target.clone());
     }
-    // What the rule reads of the target is what was there before.
+    // What the rule reads of `self` is what was there before. Other inputs are saved as they are, so that backward
+    // refuses those that this write changes.
     let before = inplace::snapshot(target)?;
-    let operands: Operands<'_> = operands
-        .iter()
-        .map(|operand| match operand {
-            TensorOrNumber::Tensor(input) if input.is_same(target) => TensorOrNumber::Tensor(&before),
-            other => *other,
-        })
-        .collect();
+    let mut operands: Operands<'_> = operands.into();
+    operands[0] = TensorOrNumber::Tensor(&before);
     execute(plan.program, plan.compute, &plan.shape, &[target.array()], &operands)?;
     // The rule's saved result is the target's memory as it is after this write.
     target.bump_version();
     let written = Tensor::build(target.array().clone(), target.version_counter().clone(), 0, None);
-    record_program(row.backward, plan.program, plan.compute, &operands, &[&written], None)?;
+    let node = Record { name: node_name(row, &operands), program: plan.program, compute: plan.compute, shape: None, over_inputs: true };
+    node.hang(&operands, &[&written])?;
     inplace::rebase_after_write(target, written.recorded_edge())?;
     Ok(target.clone())
 }
@@ -320,9 +347,16 @@ pub fn scale(a: &Tensor, factor: f64) -> Result<Tensor> {
 pub fn unary(name: &str, a: &Tensor) -> Result<Tensor> {
     apply(row(name)?, &[TensorOrNumber::Tensor(a)])
 }
-/// A row by name.
+/// A row by name; a scale left out (`alpha` of `add`) is one.
 pub fn call(name: &str, operands: &[TensorOrNumber<'_>]) -> Result<Tensor> {
-    apply(row(name)?, operands)
+    let row = row(name)?;
+    let scale = TensorOrNumber::Number(Number::Int(1));
+    if operands.len() + 1 == row.arity && row.is_default(operands.len(), Number::Int(1)) {
+        let mut with_scale: Operands<'_> = operands.into();
+        with_scale.push(scale);
+        return apply(row, &with_scale);
+    }
+    apply(row, operands)
 }
 /// `a += b`, without history.
 pub fn add_in_place(a: &Tensor, b: &Tensor) -> Result<()> {

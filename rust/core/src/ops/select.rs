@@ -21,7 +21,7 @@ fn choose(condition: &Tensor, a: TensorOrNumber<'_>, b: TensorOrNumber<'_>) -> R
     let mut promotion = Promotion::default();
     promotion.operand(a)?;
     promotion.operand(b)?;
-    apply_in(pointwise::row("where_")?, &[t(condition), a, b], promotion.result()?)
+    apply_in(pointwise::row("where_")?, &[t(condition), a, b], promotion.result()?, "WhereBackward0")
 }
 pub fn where_tensors(condition: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tensor> {
     choose(condition, t(a), t(b))
@@ -35,7 +35,7 @@ pub fn masked_fill_number(input: &Tensor, mask: &Tensor, value: Number) -> Resul
         "masked_fill_ only supports boolean masks, but got mask with dtype {}",
         mask.dtype().name()
     );
-    apply_in(pointwise::row("where_")?, &[t(mask), TensorOrNumber::Number(value), t(input)], input.dtype())
+    apply_in(pointwise::row("where_")?, &[t(mask), TensorOrNumber::Number(value), t(input)], input.dtype(), "MaskedFillBackward0")
 }
 
 fn clamp_between(input: &Tensor, min: Option<TensorOrNumber<'_>>, max: Option<TensorOrNumber<'_>>) -> Result<Tensor> {
@@ -77,7 +77,7 @@ crate::ops! {
             TensorOrNumber::Tensor(value) => {
                 ensure!(value.ndim() == 0, runtime, "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {} dimension(s).", value.ndim());
                 ensure!(mask.dtype() == DType::Bool, runtime, "masked_fill_ only supports boolean masks, but got mask with dtype {}", mask.dtype().name());
-                apply_in(pointwise::row("where_")?, &[t(mask), t(&copy::cast(value, input.dtype())?), t(input)], input.dtype())
+                apply_in(pointwise::row("where_")?, &[t(mask), t(&copy::cast(value, input.dtype())?), t(input)], input.dtype(), "MaskedFillBackward1")
             }
         }
     }

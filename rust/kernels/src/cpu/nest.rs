@@ -123,6 +123,9 @@ impl<const N: usize> Nest<N> {
     /// its length.
     #[inline]
     pub fn each_run(&self, range: Range<usize>, mut visit: impl FnMut([*mut u8; N], usize)) {
+        if range.is_empty() {
+            return;
+        }
         let last = self.shape.len() - 1;
         let size = self.shape[last] as usize;
         let mut index: SmallVec<[i64; 8]> = smallvec![0; last + 1];

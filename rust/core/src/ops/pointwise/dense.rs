@@ -1,6 +1,6 @@
 //! The commonest call, without a plan: a row of one kernel over a few contiguous arrays of one shape and float dtype.
-use super::derivative::record_program;
-use super::needs_history;
+use super::derivative::Record;
+use super::{needs_history, node_name};
 use crate::array::Array;
 use crate::op::TensorOrNumber;
 use crate::storage::Storage;
@@ -57,8 +57,9 @@ pub(super) fn apply(row: &'static Row, operands: &[TensorOrNumber<'_>]) -> Optio
     let layout = Layout { shape: layout.shape.clone(), strides: layout.strides.clone(), offset: 0 };
     let out = Tensor::new(Array { storage, layout, dtype });
     if keys & (key::REQUIRES_GRAD | key::VIEW) != 0 && needs_history(operands, row, dtype) {
-        let recorded =
-            row.program(dtype, defaults).and_then(|program| record_program(row.backward, program, dtype, operands, &[&out], None));
+        let recorded = row.program(dtype, defaults).and_then(|program| {
+            Record { name: node_name(row, operands), program, compute: dtype, shape: None, over_inputs: false }.hang(operands, &[&out])
+        });
         return Some(recorded.map(|()| out));
     }
     Some(Ok(out))

@@ -2,7 +2,8 @@
 use super::{execute, result_strides};
 use crate::array::Array;
 use crate::autograd::node::{Context, Edges, Grads, NodeOf, Rule, SavedList};
-use crate::autograd::{Edge, Saved, tracks};
+use crate::autograd::record::attach;
+use crate::autograd::{Saved, tracks};
 use crate::op::TensorOrNumber;
 use crate::ops::{copy, reduce};
 use crate::tensor::Tensor;
@@ -38,53 +39,65 @@ struct ProgramRule {
     outputs: usize,
 }
 
-/// Enters the outputs of a program into the graph.
-pub(super) fn record_program(
-    name: &'static str,
-    program: &Arc<Program>,
-    compute: DType,
-    operands: &[TensorOrNumber<'_>],
-    outputs: &[&Tensor],
-    shape: Option<&Dims>,
-) -> Result<()> {
-    let over: &[i64] = shape.map_or_else(|| outputs.first().map_or(&[][..], |out| out.shape()), |shape| shape);
-    let mut edges = Edges::new();
-    let mut wanted = 0u32;
-    let mut arguments = Arguments::new();
-    for (i, operand) in operands.iter().enumerate() {
-        match operand {
-            TensorOrNumber::Number(number) => arguments.push(Argument::Number(*number)),
-            TensorOrNumber::Tensor(tensor) => {
-                let edge = if tensor.dtype().is_differentiable() { tensor.grad_edge()? } else { None };
-                wanted |= u32::from(edge.is_some()) << i;
-                edges.push(edge);
-                let shape = (tensor.shape() != over).then(|| Box::new(tensor.shape().into()));
-                arguments.push(Argument::Tensor { shape, dtype: tensor.dtype() });
+/// A program that ran, to be entered into the graph.
+pub(super) struct Record<'a> {
+    pub name: &'static str,
+    pub program: &'a Arc<Program>,
+    pub compute: DType,
+    /// What was computed over, if not the shape of the first output.
+    pub shape: Option<&'a Dims>,
+    /// The output is memory that inputs may share: such inputs are saved as of before this write.
+    pub over_inputs: bool,
+}
+
+impl Record<'_> {
+    /// Hangs a node on the outputs.
+    pub(super) fn hang(&self, operands: &[TensorOrNumber<'_>], outputs: &[&Tensor]) -> Result<()> {
+        let over: &[i64] = self.shape.map_or_else(|| outputs.first().map_or(&[][..], |out| out.shape()), |shape| shape);
+        let mut edges = Edges::new();
+        let mut wanted = 0u32;
+        let mut arguments = Arguments::new();
+        for (i, operand) in operands.iter().enumerate() {
+            match operand {
+                TensorOrNumber::Number(number) => arguments.push(Argument::Number(*number)),
+                TensorOrNumber::Tensor(tensor) => {
+                    let edge = if tensor.dtype().is_differentiable() { tensor.grad_edge()? } else { None };
+                    wanted |= u32::from(edge.is_some()) << i;
+                    edges.push(edge);
+                    let shape = (tensor.shape() != over).then(|| Box::new(tensor.shape().into()));
+                    arguments.push(Argument::Tensor { shape, dtype: tensor.dtype() });
+                }
             }
         }
+        let gradient = self.program.gradient(wanted);
+        let saved = self.saved(&gradient, operands, outputs)?;
+        let shape = over.into();
+        let rule = ProgramRule { name: self.name, gradient, wanted, compute: self.compute, arguments, shape, outputs: outputs.len() };
+        attach(&NodeOf::new(rule, edges, saved), outputs);
+        Ok(())
     }
-    let gradient = program.gradient(wanted);
-    let mut saved = SavedList::new();
-    for (i, operand) in operands.iter().enumerate() {
-        if let TensorOrNumber::Tensor(tensor) = operand {
-            let read = gradient.reads_input & 1 << i != 0;
-            saved.push(if read { Saved::input(tensor) } else { Saved::Nothing });
+    /// What the gradient reads: inputs, then results.
+    fn saved(&self, gradient: &Gradient, operands: &[TensorOrNumber<'_>], outputs: &[&Tensor]) -> Result<SavedList> {
+        let mut saved = SavedList::new();
+        for (i, operand) in operands.iter().enumerate() {
+            if let TensorOrNumber::Tensor(tensor) = operand {
+                let read = gradient.reads_input & 1 << i != 0;
+                let shared = self.over_inputs && outputs.iter().any(|out| out.array().storage.same(&tensor.array().storage));
+                saved.push(match read {
+                    false => Saved::Nothing,
+                    true if shared => Saved::before_write(tensor),
+                    true => Saved::input(tensor),
+                });
+            }
         }
-    }
-    for (slot, output) in outputs.iter().enumerate() {
-        saved.push(if gradient.reads_result { Saved::output(output, slot as u32) } else { Saved::Nothing });
-    }
-    for value in &saved {
-        value.check()?;
-    }
-    let rule = ProgramRule { name, gradient, wanted, compute, arguments, shape: over.into(), outputs: outputs.len() };
-    let node = NodeOf::new(rule, edges, saved);
-    for (slot, output) in outputs.iter().enumerate() {
-        if output.dtype().is_differentiable() {
-            output.set_edge(Some(Edge { node: node.clone(), slot: slot as u32 }));
+        for (slot, output) in outputs.iter().enumerate() {
+            saved.push(if gradient.reads_result { Saved::output(output, slot as u32) } else { Saved::Nothing });
         }
+        for value in &saved {
+            value.check()?;
+        }
+        Ok(saved)
     }
-    Ok(())
 }
 
 impl Rule for ProgramRule {
@@ -161,14 +174,8 @@ impl ProgramRule {
         let tensors: SmallVec<[&Tensor; 6]> =
             operands.iter().filter_map(|o| if let TensorOrNumber::Tensor(t) = o { Some(*t) } else { None }).collect();
         if tracks(&tensors) {
-            record_program(
-                self.name,
-                program,
-                self.compute,
-                operands,
-                &outputs.iter().collect::<SmallVec<[&Tensor; 3]>>(),
-                Some(&self.shape),
-            )?;
+            let node = Record { name: self.name, program, compute: self.compute, shape: Some(&self.shape), over_inputs: false };
+            node.hang(operands, &outputs.iter().collect::<SmallVec<[&Tensor; 3]>>())?;
         }
         let mut gradients: Grads = smallvec![None; wanted.len()];
         let mut computed = outputs.into_iter();
