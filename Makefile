@@ -15,8 +15,6 @@ ARGS ?=
 
 CRATES_WITHOUT_PYTHON := -p rustorch-base -p rustorch-kernels -p rustorch-core -p rustorch-data
 EXTENSION := python/rustorch/_C.abi3.so
-STUB := python/rustorch/_C.pyi
-WRITE_STUB = $(PY) -c 'from rustorch import _C; print(_C._stub(), end="")'
 
 .PHONY: help train test dev lint fmt stubs bench wheel notices clean need-cargo test-rust test-python
 
@@ -44,7 +42,7 @@ lint: dev $(VENV)/.dev  ## Formatting, clippy, ruff, mypy, and whether the gener
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
-	@$(WRITE_STUB) | diff -q - $(STUB) > /dev/null || { echo "$(STUB) is not what the table of operations gives: run make stubs." >&2; exit 1; }
+	$(PY) -m rustorch._stubs --check
 
 fmt: need-cargo $(VENV)/.dev  ## Format Rust and Python
 	cargo fmt --all
@@ -52,7 +50,7 @@ fmt: need-cargo $(VENV)/.dev  ## Format Rust and Python
 	$(PY) -m ruff format .
 
 stubs: dev  ## Write python/rustorch/_C.pyi from the table of operations
-	@$(WRITE_STUB) > $(STUB).new && mv $(STUB).new $(STUB)
+	$(PY) -m rustorch._stubs
 
 bench: dev $(VENV)/.dev  ## Time small operations, beside PyTorch where it is installed
 	$(PY) benchmarks/overhead.py $(ARGS)

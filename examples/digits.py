@@ -21,10 +21,9 @@ try:
 except ImportError as missing:
     sys.exit(f"This example needs {missing.name}: run `make train`, or pip install -r requirements-examples.txt")
 
-from rustorch.utils.data import DataLoader, TensorDataset
-
 import rustorch as torch
 from rustorch import nn
+from rustorch.utils.data import DataLoader, TensorDataset
 
 LEARNING_RATE_KEPT_PER_EPOCH = 0.93  # no schedule knows the last epoch, so a run can always be continued
 

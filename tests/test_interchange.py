@@ -45,7 +45,25 @@ def test_values_arrive():
     assert torch.tensor([2**64 - 1], dtype=torch.uint64).item() == 2**64 - 1
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "int64", "int32", "int16", "int8", "uint8", "uint16", "uint32", "uint64", "bool", "complex64", "complex128"])
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        "float64",
+        "float32",
+        "float16",
+        "int64",
+        "int32",
+        "int16",
+        "int8",
+        "uint8",
+        "uint16",
+        "uint32",
+        "uint64",
+        "bool",
+        "complex64",
+        "complex128",
+    ],
+)
 def test_arrays_share_memory_both_ways(dtype):
     array = numpy.zeros((2, 3), dtype=dtype)
     t = torch.from_numpy(array)
@@ -165,7 +183,9 @@ def test_new_tensors_follow_their_model():
 
 
 def test_old_constructors():
-    assert torch.Tensor(2, 3).shape == (2, 3) and torch.Tensor([1, 2]).tolist() == [1, 2] and torch.Tensor().shape == (0,)
+    assert (
+        torch.Tensor(2, 3).shape == (2, 3) and torch.Tensor([1, 2]).tolist() == [1, 2] and torch.Tensor().shape == (0,)
+    )
     t = torch.ones(2)
     assert torch.Tensor(t) is not t and torch.Tensor(t).data_ptr() == t.data_ptr()
 

@@ -82,7 +82,7 @@ def test_a_tensor_is_a_sequence_of_rows():
 
 def test_hash_is_identity():
     a, b = torch.zeros(1), torch.zeros(1)
-    assert hash(a) == id(a) and len({a: 1, b: 2, a: 3}) == 2
+    assert hash(a) == id(a) and len({a: 1, b: 2} | {a: 3}) == 2
 
 
 def test_sizes():
@@ -134,7 +134,9 @@ def test_devices():
 def test_limits_of_dtypes():
     info = torch.finfo(torch.float16)
     assert (info.max, info.min, info.bits, info.eps) == (65504.0, -65504.0, 16, 2**-10)
-    assert repr(torch.finfo(torch.bfloat16)).startswith("finfo(resolution=0.01, min=-3.38953e+38, max=3.38953e+38, eps=0.0078125")
+    assert repr(torch.finfo(torch.bfloat16)).startswith(
+        "finfo(resolution=0.01, min=-3.38953e+38, max=3.38953e+38, eps=0.0078125"
+    )
     assert torch.iinfo(torch.uint8).max == 255 and torch.iinfo(torch.int64).min == -(2**63)
     assert repr(torch.iinfo(torch.int8)) == "iinfo(min=-128, max=127, dtype=int8)"
 
