@@ -130,7 +130,7 @@ def _parameter_with_state(data: torch.Tensor, requires_grad: bool, backward_hook
 
 
 def _from_type(function: Any, kind: Any, arguments: tuple, state: Any) -> torch.Tensor:
-    makers = {id(_Rebuild.v2): _tensor_v2, id(_Rebuild.v3): _tensor_v3}
+    makers: dict[int, Callable[..., torch.Tensor]] = {id(_Rebuild.v2): _tensor_v2, id(_Rebuild.v3): _tensor_v3}
     if id(function) not in makers or kind is not torch.Tensor:
         raise UnpicklingError(f"A tensor of the class {kind!r:.80} is not loaded: save a plain tensor")
     return _with_attributes(makers[id(function)](*arguments), state)

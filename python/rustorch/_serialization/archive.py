@@ -87,9 +87,10 @@ class ArchiveReader:
         """Fills memory of the record's size."""
         try:
             with self._zip.open(self._info(record)) as source:
+                reader: Any = source
                 filled = 0
                 while filled < len(into):
-                    count = source.readinto(into[filled : filled + (1 << 24)])
+                    count = reader.readinto(into[filled : filled + (1 << 24)])
                     if not count:
                         raise _corrupt(f"the record {record!s:.200} is cut short")
                     filled += count

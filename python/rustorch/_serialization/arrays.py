@@ -65,7 +65,8 @@ def build(instance: Any, state: Any) -> bool:
         if type(state) is not tuple or state[:1] != (3,) or state[1] not in ("<", ">", "|", "=") or any(state[2:5]):
             raise UnpicklingError("A structured dtype of numpy is not loaded")
         own_sizes = instance.__reduce__()[2][5:8]  # never the file's
-        instance.__setstate__((3, state[1], None, None, None, *own_sizes))
+        dtype: Any = instance
+        dtype.__setstate__((3, state[1], None, None, None, *own_sizes))
         return True
     if type(instance) is np.ndarray:
         _fill(instance, state)

@@ -7,14 +7,11 @@ import warnings
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any
 
 from rustorch._C import Tensor
 from rustorch.nn.modules.backward_hook import BackwardHook, warn_about_partial_gradients
 from rustorch.utils.hooks import RemovableHandle
-
-if TYPE_CHECKING:
-    pass
 
 Hook = Callable[..., Any]
 
@@ -227,6 +224,11 @@ class _Call:
                         )
 
 
+def _forward_unimplemented(self: Any, *input: Any) -> None:
+    """What the module computes; every subclass defines it."""
+    raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
+
+
 class ModuleHooks:
     """Calling a module, and its hooks; one part of `Module`."""
 
@@ -239,9 +241,8 @@ class ModuleHooks:
     _forward_pre_hooks: OrderedDict[int, Hook]
     _forward_pre_hooks_with_kwargs: OrderedDict[int, bool]
 
-    def forward(self, *input: Any) -> NoReturn:
-        """What the module computes; every subclass defines it."""
-        raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
+    # A callable of any signature: subclasses define theirs.
+    forward: Callable[..., Any] = _forward_unimplemented
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if _any_hook_exists:
