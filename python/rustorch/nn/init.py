@@ -112,7 +112,7 @@ def trunc_normal_(
         low, high = cumulative((a - mean) / std), cumulative((b - mean) / std)
         # Uniform draws between the two probabilities, through the inverse of the normal distribution function.
         tensor.uniform_(2 * low - 1, 2 * high - 1, generator=generator)
-        tensor.erfinv_()
+        tensor.erfinv_()  # type: ignore[attr-defined]
         tensor.mul_(std * math.sqrt(2.0))
         tensor.add_(mean)
         return tensor.clamp_(min=a, max=b)

@@ -38,7 +38,7 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
         if type(data) is Tensor or type(data) is Parameter:
             return Tensor._make_subclass(cls, data, requires_grad)
         # A user's subclass keeps its class and is marked instead.
-        marked = data.detach().requires_grad_(requires_grad)
+        marked: Any = data.detach().requires_grad_(requires_grad)
         if type(marked) is not type(data):
             raise RuntimeError(
                 f"Creating a Parameter from an instance of type {type(data).__name__} requires that detach() returns "
@@ -50,7 +50,7 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
         return marked
 
     # What is computed from a parameter is a plain tensor.
-    __torch_function__ = _disabled_torch_function_impl
+    __torch_function__: Any = _disabled_torch_function_impl
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
         known = memo.get(id(self))
@@ -111,7 +111,7 @@ def is_lazy(parameter: object) -> bool:
     return isinstance(parameter, _UninitializedMixin)
 
 
-class UninitializedParameter(_UninitializedMixin, Parameter):
+class UninitializedParameter(_UninitializedMixin, Parameter):  # type: ignore[misc]
     """A `Parameter` without a shape, as lazy layers hold before their first call; ``materialize(shape)`` gives it
     one."""
 
@@ -150,21 +150,23 @@ class Buffer(Tensor, metaclass=_BufferMeta):
 
     persistent: bool
     _is_buffer: bool
-    __torch_function__ = _disabled_torch_function_impl
+    __torch_function__: Any = _disabled_torch_function_impl
 
     def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Buffer:
         if data is None:
             data = rustorch.empty(0)
-        marked = data.detach().requires_grad_(data.requires_grad)
+        marked: Any = data.detach().requires_grad_(data.requires_grad)
         marked.persistent = persistent
         marked._is_buffer = True
         return marked
 
 
-class UninitializedBuffer(_UninitializedMixin, Tensor):
+class UninitializedBuffer(_UninitializedMixin, Tensor):  # type: ignore[misc]
     """A buffer without a shape; ``materialize(shape)`` gives it one."""
 
     cls_to_become = Tensor
+    persistent: bool
+    _is_buffer: bool
 
     def __new__(
         cls, requires_grad: bool = False, device: Any = None, dtype: Any = None, persistent: bool = True

@@ -122,6 +122,8 @@ class Adam(PerParameter):
 
     def _update(self, param: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         lr, beta1, beta2 = scalar(group["lr"]), scalar(group["betas"][0]), scalar(group["betas"][1])
+        if param.is_complex():
+            raise NotImplementedError(f"rustorch.optim.{type(self).__name__} of complex parameters is not implemented")
         state["step"] += 1
         if group["weight_decay"] != 0:
             if group["decoupled_weight_decay"]:
@@ -130,7 +132,7 @@ class Adam(PerParameter):
                 grad = grad.add(param, alpha=group["weight_decay"])
         mean, square = state["exp_avg"], state["exp_avg_sq"]
         mean.lerp_(grad, 1 - beta1)
-        square.mul_(beta2).addcmul_(grad, grad.conj() if grad.is_complex() else grad, value=1 - beta2)
+        square.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
         step = state["step"].item()
         if group["amsgrad"]:
             square = state["max_exp_avg_sq"].copy_(rustorch.maximum(state["max_exp_avg_sq"], square))

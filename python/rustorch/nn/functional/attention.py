@@ -35,7 +35,7 @@ def scaled_dot_product_attention(
     scale = 1 / math.sqrt(query.size(-1)) if scale is None else scale
     scores = query.matmul(key.transpose(-2, -1)) * scale
     if is_causal:
-        attn_mask = rustorch.ones(query.size(-2), key.size(-2), dtype=rustorch.bool, device=query.device).tril()
+        attn_mask = rustorch.ones((query.size(-2), key.size(-2)), dtype=rustorch.bool, device=query.device).tril()
     if attn_mask is not None:
         scores = (
             scores.masked_fill(attn_mask.logical_not(), -math.inf)

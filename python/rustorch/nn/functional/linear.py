@@ -42,9 +42,9 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
             f"bilinear(): bias size does not match weight size: got {bias.size(0)} but expected {weight.size(0)}"
         )
     outputs, left, right = weight.shape
-    flat1, flat2 = input1.reshape(-1, left), input2.reshape(-1, right)
+    flat1, flat2 = input1.reshape((-1, left)), input2.reshape((-1, right))
     # (n, in1) @ (in1, out * in2) gives, for each sample, one row to multiply with input2 for each output.
-    mixed = flat1.matmul(weight.permute(1, 0, 2).reshape(left, outputs * right)).reshape(-1, outputs, right)
+    mixed = flat1.matmul(weight.permute((1, 0, 2)).reshape((left, outputs * right))).reshape((-1, outputs, right))
     result = (mixed * flat2.unsqueeze(1)).sum(-1).reshape([*input1.shape[:-1], outputs])
     return result if bias is None else result + bias
 

@@ -97,7 +97,7 @@ def linear_cross_entropy(
     if options is not None:
         raise NotImplementedError("rustorch.nn.functional.linear_cross_entropy: options is not implemented")
     bias = None if linear_bias is None else linear_bias.reshape(-1)
-    scores = _linear(input, linear_weight.reshape(-1, features), bias).reshape(shape)
+    scores = _linear(input, linear_weight.reshape((-1, features)), bias).reshape(shape)
     ignored = -100 if ignore_index is None else ignore_index
     return cross_entropy(
         scores, target, weight, ignore_index=ignored, reduction=reduction, label_smoothing=label_smoothing
@@ -430,12 +430,12 @@ def multi_margin_loss(
         raise RuntimeError(
             f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(input.shape)}"
         )
-    classes = input.reshape(-1, input.size(-1) if input.dim() else 1)
+    classes = input.reshape((-1, input.size(-1) if input.dim() else 1))
     if target.dim() > 1 or target.numel() != classes.size(0):
         raise RuntimeError(f"inconsistent target size, expected {classes.size(0)} but got {list(target.shape)}")
     if weight is not None and weight.numel() != classes.size(1):
         raise RuntimeError(f"inconsistent weight size, expected {classes.size(1)} but got {list(weight.shape)}")
-    index = target.reshape(-1, 1)
+    index = target.reshape((-1, 1))
     if index.numel() and not bool(((index >= 0) & (index < classes.size(1))).all()):
         raise RuntimeError("multi_margin_loss: target out of range")
     losses = (margin - classes.gather(1, index) + classes).clamp_min(0) ** p
@@ -459,8 +459,8 @@ def multilabel_margin_loss(
     if input.dim() > 2 or target.shape != input.shape:
         raise RuntimeError(f"inconsistent target size: {list(target.shape)} for input of size: {list(input.shape)}")
     scores, labels = (
-        input.reshape(-1, input.size(-1) if input.dim() else 1),
-        target.reshape(-1, input.size(-1) if input.dim() else 1),
+        input.reshape((-1, input.size(-1) if input.dim() else 1)),
+        target.reshape((-1, input.size(-1) if input.dim() else 1)),
     )
     count = scores.size(1)
     positions = rustorch.arange(count, device=labels.device)

@@ -57,7 +57,7 @@ def _batch_norm_training(
     with rustorch.no_grad():
         count = input.numel() // input.size(1)
         if running_mean is not None:
-            running_mean.mul_(1 - momentum).add_(mean.detach().reshape(-1).to(running_mean.dtype), alpha=momentum)
+            running_mean.mul_(1 - momentum).add_(mean.detach().reshape([-1]).to(running_mean.dtype), alpha=momentum)
         if running_var is not None:
             unbiased = variance.detach().reshape(-1).to(running_var.dtype) * (count / max(count - 1, 1))
             running_var.mul_(1 - momentum).add_(unbiased, alpha=momentum)
@@ -140,10 +140,10 @@ def instance_norm(
     with rustorch.no_grad():
         count = input[0, 0].numel()
         if running_mean is not None:
-            average = mean.detach().reshape(input.size(0), -1).mean(0).to(running_mean.dtype)
+            average = mean.detach().reshape((input.size(0), -1)).mean(0).to(running_mean.dtype)
             running_mean.mul_(1 - momentum).add_(average, alpha=momentum)
         if running_var is not None:
-            unbiased = variance.detach().reshape(input.size(0), -1).mean(0).to(running_var.dtype) * (
+            unbiased = variance.detach().reshape((input.size(0), -1)).mean(0).to(running_var.dtype) * (
                 count / max(count - 1, 1)
             )
             running_var.mul_(1 - momentum).add_(unbiased, alpha=momentum)
@@ -233,7 +233,7 @@ def group_norm(
                 f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of "
                 f"shape {list(tensor.shape)} and input of shape {list(input.shape)}"
             )
-    grouped = input.reshape(input.size(0), num_groups, -1)
+    grouped = input.reshape((input.size(0), num_groups, -1))
     normalized, _, _ = _standardized(grouped, [-1], eps)
     return _affine(normalized.reshape(input.shape), weight, bias)
 

@@ -125,6 +125,9 @@ class Bilinear(Module):
 class LazyLinear(LazyModuleMixin, Linear):
     """`Linear` that takes ``in_features`` from its first input."""
 
+    weight: Any
+    bias: Any
+
     cls_to_become = Linear
 
     def __init__(self, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None) -> None:
