@@ -46,8 +46,8 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
                 "type as a Parameter, please correct the detach() semantics defined by its __torch_dispatch__() "
                 "implementation."
             )
-        marked._is_param = True
-        return marked
+        marked._is_param = True  # type: ignore[attr-defined]
+        return marked  # type: ignore[return-value]
 
     # What is computed from a parameter is a plain tensor.
     __torch_function__: Any = _disabled_torch_function_impl
@@ -158,7 +158,7 @@ class Buffer(Tensor, metaclass=_BufferMeta):
         marked: Any = data.detach().requires_grad_(data.requires_grad)
         marked.persistent = persistent
         marked._is_buffer = True
-        return marked
+        return marked  # type: ignore[return-value]
 
 
 class UninitializedBuffer(_UninitializedMixin, Tensor):  # type: ignore[misc]
