@@ -213,7 +213,7 @@ fn assign(target: &Tensor, value: Assigned<'_>) -> Result<()> {
                 let trimmed: rustorch_base::Dims = tensor.shape()[extra..].into();
                 return copy::copy_in_place(target, &shape::reshape_to(tensor, &trimmed)?);
             }
-            copy::copy_in_place(target, tensor)
+            copy::copy_in_place(target, &shape::expand_to(tensor, target.shape())?)
         }
     }
 }
