@@ -16,7 +16,7 @@ fn points(row: &Row) -> Vec<Vec<f64>> {
             ("log" | "log2" | "log10" | "sqrt" | "rsqrt" | "pow" | "xlogy", _) => 0.2 + 2.0 * u,
             ("acosh", _) => 1.1 + u,
             ("tan", _) => 2.0 * u - 1.0,
-            ("asin" | "acos" | "atanh", _) => 1.8 * u - 0.9,
+            ("asin" | "acos" | "atanh" | "erfinv", _) => 1.8 * u - 0.9,
             ("logit", _) => 0.1 + 0.8 * u,
             ("log1p", _) => 3.0 * u - 0.9,
             ("clamp" | "hardtanh" | "clamp_min", 1) => -1.0 - 0.1 * u,

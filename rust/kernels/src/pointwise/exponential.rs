@@ -1,5 +1,40 @@
 //! Exponentials, logarithms, and what is made of them.
 use super::table::rows;
+use crate::expr::scalar::Float;
+use std::f64::consts::FRAC_2_SQRT_PI;
+
+/// Giles' coefficients of erfinv(x) / x, highest power first: in w - 2.5 for w = -log(1 - x^2) below 5, and in sqrt(w) - 3.
+const NEAR: [f64; 9] = [
+    2.81022636e-08,
+    3.43273939e-07,
+    -3.5233877e-06,
+    -4.39150654e-06,
+    0.00021858087,
+    -0.00125372503,
+    -0.00417768164,
+    0.246640727,
+    1.50140941,
+];
+const FAR: [f64; 9] = [
+    -0.000200214257,
+    0.000100950558,
+    0.00134934322,
+    -0.00367342844,
+    0.00573950773,
+    -0.0076224613,
+    0.00943887047,
+    1.00167406,
+    2.83297682,
+];
+/// Horner's rule.
+#[inline(always)]
+fn polynomial<S: Float>(x: S, coefficients: &[f64; 9]) -> S {
+    let mut sum = S::literal(coefficients[0]);
+    for &coefficient in &coefficients[1..] {
+        sum = sum * x + coefficient;
+    }
+    sum
+}
 
 rows! {
     /// e to the power `input`.
@@ -30,6 +65,25 @@ rows! {
     float erf(input) = input.erf(), called "erf_vml_cpu" => "erf(Tensor input)" [FUNCTION METHOD INPLACE] Float "Erf";
     /// 1 - erf(`input`), without cancellation.
     float erfc(input) = input.erfc(), called "erfc_vml_cpu" => "erfc(Tensor input)" [FUNCTION METHOD INPLACE] Float "Erfc";
+    /// The inverse of the error function; infinite at -1 and 1, NaN beyond. Giles' polynomials (2012, "Approximating the erfinv
+    /// function") and two Newton steps on the side of 1 - erf that does not cancel.
+    float erfinv(input) = {
+            let size = input.abs();
+            let rest = -size + 1.0;
+            let w = -(rest * (size + 1.0)).log();
+            let (near, far) = (w - 2.5, w.sqrt() - 3.0);
+            let first = S::select(w.lt(S::literal(5.0)), polynomial(near, &NEAR), polynomial(far, &FAR)) * size;
+            let half = S::literal(0.5);
+            let step = |y: S| {
+                let short = S::select(size.lt(half), size - y.erf(), y.erfc() - rest);
+                y + short / ((-(y * y)).exp() * FRAC_2_SQRT_PI)
+            };
+            let found = step(step(first));
+            let at_one = S::select(size.eq(S::one()), S::literal(f64::INFINITY), found);
+            S::select(input.lt(S::zero()), -at_one, at_one)
+        },
+        grad(y, g) = [g * (y * y).exp() * (1.0 / FRAC_2_SQRT_PI)]
+        => "erfinv(Tensor input)" [FUNCTION METHOD INPLACE] Float "Erfinv";
     /// `input` * log(`other`); 0 where `input` is 0, NaN where `other` is.
     float xlogy(input, other) =
             S::select(other.is_nan(), other, S::select(input.eq(S::zero()), S::zero(), input * other.log())),
