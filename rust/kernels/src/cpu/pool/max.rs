@@ -1,7 +1,7 @@
 //! Max pooling: values, and where they were found.
 use super::PoolGeometry;
 use super::window::{inside, rows_of_window, window_start};
-use crate::cpu::conv::volume;
+use crate::cpu::conv::{Space, volume};
 use crate::cpu::gemm::Shared;
 use crate::cpu::threads::parallel_for;
 use crate::cpu::vectorized::vectorized;
@@ -67,9 +67,53 @@ pub unsafe fn max_pool(g: &PoolGeometry, input: &Operand, output: &Operand, indi
 /// Output elements worked on at once; their best values and places stay in registers or the L1.
 const CHUNK: usize = 64;
 
+/// Where the elements of windows are, when every window lies inside the input: a window's first element and, from there, its taps.
+struct Places {
+    windows: Vec<u32>,
+    taps: Vec<u32>,
+}
+impl Places {
+    fn of_whole_windows(g: &PoolGeometry) -> Option<Places> {
+        let inside = |d: usize| {
+            let last = (g.output[d].max(1) - 1) * g.stride[d] + (g.kernel[d] - 1) * g.dilation[d];
+            g.padding[d] == 0 && last < g.input[d]
+        };
+        let grid = |size: Space, step: Space| {
+            let place = move |z: usize, y: usize, x: usize| ((z * step[0] * g.input[1] + y * step[1]) * g.input[2] + x * step[2]) as u32;
+            let rows = (0..size[0]).flat_map(move |z| (0..size[1]).map(move |y| (z, y)));
+            rows.flat_map(move |(z, y)| (0..size[2]).map(move |x| place(z, y, x))).collect()
+        };
+        (0..3).all(inside).then(|| Places { windows: grid(g.output, g.stride), taps: grid(g.kernel, g.dilation) })
+    }
+}
+
+/// Every window of a plane at once, tap after tap.
+#[inline(always)]
+fn max_whole_windows<T: Ordered>(places: &Places, input: &[T], output: &mut [T], indices: &mut [i64]) {
+    let results = output.chunks_mut(CHUNK).zip(indices.chunks_mut(CHUNK));
+    for (windows, (output, indices)) in places.windows.chunks(CHUNK).zip(results) {
+        let (mut best, mut place) = ([T::LEAST; CHUNK], [0u32; CHUNK]);
+        place[..windows.len()].copy_from_slice(windows);
+        for &tap in &places.taps {
+            for ((best, place), &window) in best.iter_mut().zip(&mut place).zip(windows) {
+                // SAFETY: the places are those of windows inside a plane, and the input is a plane.
+                let value = unsafe { *input.get_unchecked((window + tap) as usize) };
+                let wins = value.beats(*best);
+                *best = if wins { value } else { *best };
+                *place = if wins { window + tap } else { *place };
+            }
+        }
+        output.copy_from_slice(&best[..output.len()]);
+        for (index, &place) in indices.iter_mut().zip(&place) {
+            *index = i64::from(place);
+        }
+    }
+}
+
 unsafe fn forward<T: Ordered>(g: &PoolGeometry, input: *mut T, output: *mut T, indices: *mut i64) {
     let (input, output, indices) = (Shared(input), Shared(output), Shared(indices));
     let (pixels, results) = (volume(g.input), volume(g.output));
+    let places = Places::of_whole_windows(g);
     parallel_for(g.planes, (16384 / (results * volume(g.kernel)).max(1)).max(1), |planes| {
         for plane in planes {
             // SAFETY: the caller vouches for whole planes; each is one task's.
@@ -82,7 +126,10 @@ unsafe fn forward<T: Ordered>(g: &PoolGeometry, input: *mut T, output: *mut T, i
             };
             vectorized(
                 #[inline(always)]
-                || max_plane(g, input, output, indices),
+                || match &places {
+                    Some(places) => max_whole_windows(places, input, output, indices),
+                    None => max_plane(g, input, output, indices),
+                },
             );
         }
     });
