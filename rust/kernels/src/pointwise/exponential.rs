@@ -66,7 +66,7 @@ rows! {
     /// 1 - erf(`input`), without cancellation.
     float erfc(input) = input.erfc(), called "erfc_vml_cpu" => "erfc(Tensor input)" [FUNCTION METHOD INPLACE] Float "Erfc";
     /// The inverse of the error function; infinite at -1 and 1, NaN beyond. Giles' polynomials (2012, "Approximating the erfinv
-    /// function") and two Newton steps on the side of 1 - erf that does not cancel.
+    /// function") and three Newton steps on the side of 1 - erf that does not cancel.
     float erfinv(input) = {
             let size = input.abs();
             let rest = -size + 1.0;
@@ -78,7 +78,7 @@ rows! {
                 let short = S::select(size.lt(half), size - y.erf(), y.erfc() - rest);
                 y + short / ((-(y * y)).exp() * FRAC_2_SQRT_PI)
             };
-            let found = step(step(first));
+            let found = step(step(step(first)));
             let at_one = S::select(size.eq(S::one()), S::literal(f64::INFINITY), found);
             S::select(input.lt(S::zero()), -at_one, at_one)
         },
