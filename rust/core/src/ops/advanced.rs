@@ -209,7 +209,10 @@ crate::ops! {
     fn nonzero(input: &Tensor) -> Result<Tensor> {
         let found = cpu::masked::nonzero(input.shape(), input.operand());
         let width = input.ndim();
-        let rows = if width == 0 { i64::from(matches!(input.item(), Ok(n) if crate::ops::advanced::is_true(n))) } else { (found.len() / width) as i64 };
+        let rows = match found.len().checked_div(width) {
+            Some(rows) => rows as i64,
+            None => i64::from(is_true(input.item()?)),
+        };
         let array = Array::empty(&[rows, width as i64], DType::Int64, input.device())?;
         // SAFETY: the fresh array holds rows x width int64 elements, contiguous; `found` has as many.
         unsafe { std::ptr::copy_nonoverlapping(found.as_ptr(), array.data().cast::<i64>(), (rows as usize) * width) };

@@ -177,7 +177,7 @@ fn differentiable_gradient(input: &Tensor, g: &Tensor, task: &Task, smoothing: f
         loss = pointwise::add(&loss, &uniform_loss(&log_probabilities, task, smoothing)?)?;
     }
     let options = Options { keep_graph: true, create_graph: true };
-    Ok(engine::grad(&[loss], &[input.clone()], &[Some(g.clone())], options, false)?.into_iter().collect())
+    Ok(engine::grad(&[loss], std::slice::from_ref(input), &[Some(g.clone())], options, false)?.into_iter().collect())
 }
 /// The part of a smoothed loss that all classes share.
 fn uniform_loss(log_probabilities: &Tensor, task: &Task, smoothing: f64) -> Result<Tensor> {

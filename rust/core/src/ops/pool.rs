@@ -241,8 +241,8 @@ fn adaptive(input: &Tensor, size: &[i64], space: usize) -> Result<Tensor> {
         return average_pool(input, &request, Averaging { count_include_pad: true, divisor: None }, space);
     }
     let mut out = input.clone();
-    for d in 0..space {
-        out = adaptive_along(&out, first + d, size[d])?;
+    for (d, &parts) in size.iter().enumerate() {
+        out = adaptive_along(&out, first + d, parts)?;
     }
     Ok(out)
 }

@@ -40,7 +40,6 @@ macro_rules! exponential {
         fn exp_into(dst: &mut [$t], src: &[$t], shift: $t) -> $t {
             assert_eq!(dst.len(), src.len());
             let (to, from, n) = (dst.as_mut_ptr(), src.as_ptr(), dst.len());
-            // SAFETY: `n` elements on both sides; the vectors' kernel runs only where the machine has them.
             match Isa::best() {
                 #[cfg(target_arch = "x86_64")]
                 Isa::Avx2 => {
@@ -50,8 +49,10 @@ macro_rules! exponential {
                         // SAFETY: handed on.
                         unsafe { exp_lanes::<$wide>(to, from, n, shift as f64).into_iter().map(total::<$wide>).sum() }
                     }
+                    // SAFETY: `n` elements on both sides; the machine has the instructions.
                     unsafe { by_vectors(to, from, n, shift) }
                 }
+                // SAFETY: `n` elements on both sides.
                 Isa::Portable => unsafe { exp_lanes::<One<$t>>(to, from, n, shift as f64).into_iter().map(|one| one.0).sum() },
             }
         }

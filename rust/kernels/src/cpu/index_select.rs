@@ -134,7 +134,9 @@ pub fn embedding_backward(
     fill_with(&shape, output, [0; 2]);
     let mut counts = vec![0i64; if by_frequency { shape[0] as usize } else { 0 }];
     if by_frequency {
-        index.iter().for_each(|&index| counts[index as usize] += 1);
+        for &index in index {
+            counts[index as usize] += 1;
+        }
     }
     with_dtype!(output.dtype, T => add_rows::<T>(shape[1], output, gradient, index, padding, &counts));
     Ok(())

@@ -53,7 +53,10 @@ pub(super) struct Record<'a> {
 impl Record<'_> {
     /// Hangs a node on the outputs.
     pub(super) fn hang(&self, operands: &[TensorOrNumber<'_>], outputs: &[&Tensor]) -> Result<()> {
-        let over: &[i64] = self.shape.map_or_else(|| outputs.first().map_or(&[][..], |out| out.shape()), |shape| shape);
+        let over: &[i64] = match self.shape {
+            Some(shape) => shape,
+            None => outputs.first().map_or(&[][..], |out| out.shape()),
+        };
         let mut edges = Edges::new();
         let mut wanted = 0u32;
         let mut arguments = Arguments::new();

@@ -155,7 +155,9 @@ pub fn sort_entries<E: Entry>(entries: &mut Vec<E>) {
     for shift in (0..E::KEY_BITS).step_by(DIGIT as usize) {
         let digit = |entry: E| (entry.key() >> shift) as usize & (RADIX - 1);
         let mut starts = [0usize; RADIX];
-        entries.iter().for_each(|&entry| starts[digit(entry)] += 1);
+        for &entry in entries.iter() {
+            starts[digit(entry)] += 1;
+        }
         if starts.contains(&entries.len()) {
             continue;
         }
