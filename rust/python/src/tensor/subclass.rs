@@ -94,7 +94,7 @@ pub fn legacy(args: &Bound<'_, PyTuple>, dtype: DType) -> PyResult<Tensor> {
         if first.is_instance_of::<pyo3::types::PyString>() {
             return Err(PyTypeError::new_err("new(): invalid data type 'str'"));
         }
-        let is_size = first.get_type().name()?.to_string() == "Size";
+        let is_size = first.get_type().name()? == "Size";
         if !first.is_instance_of::<pyo3::types::PyInt>() && !is_size {
             if first.len().is_err() {
                 return Err(PyTypeError::new_err(format!("new(): data must be a sequence (got {})", type_name(&first.get_type()))));
