@@ -7,6 +7,8 @@ use rustorch_core::random::{Algorithm, Generator};
 use rustorch_core::{DType, Result, Tensor};
 
 const STRIDED: TensorLayout = TensorLayout::Strided;
+/// `alpha_dropout(torch.ones(6), 0.5, True)` with seed 0.
+const ALPHA_DROPPED: [f64; 6] = [-0.779194, -0.779194, 1.665599, -0.779194, -0.779194, -0.779194];
 
 fn seeded(seed: u64) -> Generator {
     let generator = Generator::new(Algorithm::Mt19937);
@@ -113,6 +115,16 @@ fn dropout_scales_what_it_keeps_and_its_gradient() {
     assert_eq!(values(&ones.grad().unwrap())[..25], expected);
     assert!(random::dropout::dropout(&ones, 0.5, false).unwrap().is_same(&ones));
     assert_eq!(message(random::dropout::dropout(&ones, 1.5, true)), "dropout probability has to be between 0 and 1, but got 1.5");
+}
+
+#[test]
+fn alpha_dropout_puts_selu_s_limit_where_it_drops() {
+    Generator::global().manual_seed(0);
+    let ones = rustorch_core::ops::create::ones_like(&Tensor::empty(&[6], DType::Float32).unwrap()).unwrap();
+    let dropped = random::dropout::alpha_dropout(&ones, 0.5, true).unwrap();
+    close(&dropped, &ALPHA_DROPPED);
+    random::dropout::alpha_dropout_(&ones, 0.5, true).unwrap();
+    assert!(values(&ones).iter().all(|value| ALPHA_DROPPED.iter().any(|known| (known - value).abs() < 5e-5)));
 }
 
 #[test]

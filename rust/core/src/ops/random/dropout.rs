@@ -24,10 +24,19 @@ const CHANNELS: Kind = Kind { channels: true, keeps_variance: false };
 const SELF_NORMALIZING: Kind = Kind { channels: false, keeps_variance: true };
 const SELF_NORMALIZING_CHANNELS: Kind = Kind { channels: true, keeps_variance: true };
 
-/// A product or sum with a number, without history.
-fn with_number(name: &str, tensor: &Tensor, number: f64) -> Result<Tensor> {
+/// A pointwise op of the tensor and numbers, without history.
+fn with_numbers(name: &str, tensor: &Tensor, numbers: &[f64]) -> Result<Tensor> {
     let _off = mode::Guard::no_grad();
-    pointwise::call(name, &[TensorOrNumber::Tensor(tensor), TensorOrNumber::Number(Number::Float(number))])
+    let numbers = numbers.iter().map(|&number| TensorOrNumber::Number(Number::Float(number)));
+    let operands: Vec<_> = std::iter::once(TensorOrNumber::Tensor(tensor)).chain(numbers).collect();
+    pointwise::call(name, &operands)
+}
+/// `tensor + number`; the op's last operand is its `alpha`.
+fn plus(tensor: &Tensor, number: f64) -> Result<Tensor> {
+    with_numbers("add", tensor, &[number, 1.0])
+}
+fn times(tensor: &Tensor, number: f64) -> Result<Tensor> {
+    with_numbers("mul", tensor, &[number])
 }
 
 /// Ones for what is kept, zeros for what is dropped: one for each element, or for each channel of each sample.
@@ -61,9 +70,9 @@ fn apply(input: &Tensor, p: f64, train: bool, kind: Kind) -> Result<Tensor> {
     let mask = mask(input, p, kind)?;
     if kind.keeps_variance {
         let scale = 1.0 / ((SELU_LIMIT * SELU_LIMIT * p + 1.0) * (1.0 - p)).sqrt();
-        let dropped = with_number("sub", &mask, 1.0)?;
-        let shift = with_number("add", &with_number("mul", &dropped, SELU_LIMIT * scale)?, SELU_LIMIT * scale * p)?;
-        return pointwise::add(&pointwise::mul(input, &with_number("mul", &mask, scale)?)?, &shift);
+        let dropped = plus(&mask, -1.0)?;
+        let shift = plus(&times(&dropped, SELU_LIMIT * scale)?, SELU_LIMIT * scale * p)?;
+        return pointwise::add(&pointwise::mul(input, &times(&mask, scale)?)?, &shift);
     }
     ensure!(
         input.dtype().is_differentiable(),
@@ -71,7 +80,7 @@ fn apply(input: &Tensor, p: f64, train: bool, kind: Kind) -> Result<Tensor> {
         "result type Float can't be cast to the desired output type {}",
         input.dtype().scalar_name()
     );
-    pointwise::mul(input, &with_number("div", &mask, 1.0 - p)?)
+    pointwise::mul(input, &with_numbers("div", &mask, &[1.0 - p])?)
 }
 
 /// The op in place, by way of the door.
