@@ -133,6 +133,12 @@ def cycle_through_a_hook():
     return thing
 
 
+def cycle_through_a_hook_of_a_result():
+    x, thing = tracked(torch.zeros(2)) * 2, Thing()
+    x.register_hook(lambda g: (x, thing))
+    return thing
+
+
 def cycle_through_a_note_of_the_gradient():
     x, thing = torch.zeros(2), Thing()
     x.grad = torch.zeros(2)
@@ -169,6 +175,7 @@ def cycle_of_two():
 CYCLES = [
     cycle_of_its_own,
     cycle_through_a_hook,
+    cycle_through_a_hook_of_a_result,
     cycle_through_a_note_of_the_gradient,
     cycle_through_a_gradient_that_is_seen,
     cycle_of_a_subclass,
@@ -241,6 +248,18 @@ def test_hooks_of_a_leaf_outlive_its_wrapper():
     gc.collect()
     y.backward()
     assert seen == [[3, 3]]
+
+
+def test_hooks_of_a_result_live_as_long_as_the_graph():
+    x = tracked(torch.zeros(2))
+    seen = []
+    y = x * 3
+    y.register_hook(lambda g, y=y: seen.append(g.tolist()))
+    z = (y * 2).sum()
+    del y
+    gc.collect()
+    z.backward()
+    assert seen == [[2, 2]]
 
 
 def test_a_removed_hook_is_let_go():

@@ -303,6 +303,8 @@ pub enum Style {
     Text,
     /// `(input: Tensor, other: Tensor | Number, *, alpha: Number = 1)`: a stub file.
     Stub,
+    /// `(*size: _int, out: Tensor | None = None)`: a stub file's form of a variadic call.
+    VariadicStub,
 }
 
 impl Schema {
@@ -318,15 +320,30 @@ impl Schema {
         shown.drain(..skip);
         shown
     }
+    /// The parameter that all positional arguments may make up together: `view(2, 3)` means `view((2, 3))`.
+    pub fn variadic(&self) -> Option<usize> {
+        let last = match self.max_positional {
+            1 => 0,
+            2 if self.params[0].name == "input" => 1,
+            _ => return None,
+        };
+        self.params.get(last).filter(|param| param.kind == Kind::Ints && param.repeat > 0).map(|_| last)
+    }
     /// The signature of the function (`skip` 0) or of the method (`skip` 1: the first parameter is `self`).
     pub fn write(&self, style: Style, skip: usize, with_out: bool) -> String {
         let mut pieces: Vec<String> = match style {
             Style::Text if skip == 1 => vec!["$self".into()],
-            Style::Stub if skip == 1 => vec!["self".into()],
+            Style::Stub | Style::VariadicStub if skip == 1 => vec!["self".into()],
             _ => vec![],
         };
         let mut starred = false;
+        let spread = self.variadic().filter(|_| style == Style::VariadicStub).map(|last| self.params[last].name);
         for p in self.shown(skip, with_out) {
+            if spread == Some(p.name) {
+                pieces.push(format!("*{}: {}", p.name, Kind::Int.stub()));
+                starred = true;
+                continue;
+            }
             if p.keyword_only && !starred {
                 pieces.push("*".into());
                 starred = true;
@@ -344,7 +361,7 @@ impl Param {
         let (head, equals) = match style {
             Style::Message => (format!("{} {name}", self.kind.word()), " = "),
             Style::Text => (name.to_string(), "="),
-            Style::Stub => {
+            Style::Stub | Style::VariadicStub => {
                 let lone = if self.kind == Kind::Ints && self.repeat > 0 { " | _int" } else { "" };
                 let none = if self.allow_none { " | None" } else { "" };
                 (format!("{name}: {}{lone}{none}", self.kind.stub()), " = ")

@@ -37,9 +37,7 @@ pub fn call_detached(def: &'static Def, args: &Args<'_>) -> op::Result<Ret> {
         .collect();
     let out: SmallVec<[&Tensor; 2]> = args.out.iter().map(|tensor| next().unwrap_or(tensor)).collect();
     let args = Args { values: &values, out: &out, ..*args };
-    // SAFETY: the lock is held: this runs in a call from Python.
-    let py = unsafe { Python::assume_attached() };
-    Python::attach(|_| py.detach(|| op::call(def, &args)))
+    Python::attach(|py| py.detach(|| op::call(def, &args)))
 }
 
 /// Lets long work in the core ask whether the user pressed Ctrl-C. Only the main thread ever gets an answer, and the

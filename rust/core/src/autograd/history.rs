@@ -1,10 +1,11 @@
 //! Where a tensor stands in the graph: leaf or result, and which node its gradient goes to.
 use super::accumulate::accumulator;
 use super::edge::Edge;
+use super::hooks::Hooks;
 use super::node::Node;
 use super::view;
 use crate::mode;
-use crate::tensor::{Tensor, key};
+use crate::tensor::{Tensor, key, lock};
 use rustorch_base::{Result, ensure};
 use std::sync::Arc;
 
@@ -28,6 +29,15 @@ impl Tensor {
     }
     pub fn grad_fn(&self) -> Result<Option<Arc<Node>>> {
         Ok(self.grad_edge_of_result()?.map(|edge| edge.node))
+    }
+    /// The hooks of a result whose node nobody else holds: they die with this tensor.
+    pub fn hooks_of_own_node(&self) -> Option<Arc<Hooks>> {
+        let edge = self.recorded_edge()?;
+        // Two: the tensor's edge, and the copy just made.
+        if Arc::strong_count(&edge.node) > 2 {
+            return None;
+        }
+        lock(&self.extra()?.hooks).clone()
     }
     /// Which result of its node this is.
     pub fn output_nr(&self) -> u32 {

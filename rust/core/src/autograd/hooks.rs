@@ -25,6 +25,10 @@ impl Hooks {
         drop(hooks);
         drop(gone); // after the lock is free: it may run Python code
     }
+    /// The numbers of the hooks that are registered now.
+    pub fn numbers(&self) -> Vec<u64> {
+        lock(&self.0).iter().map(|hook| hook.0).collect()
+    }
     pub fn is_empty(&self) -> bool {
         lock(&self.0).is_empty()
     }

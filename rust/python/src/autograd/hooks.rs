@@ -4,12 +4,14 @@ use crate::error::{OrRaise, to_core};
 use crate::tensor::object::tensor_of;
 use crate::tensor::reference::{Handle, to_python};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::ffi::PyObject;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use rustorch_base::Result;
 use rustorch_core::autograd::Node;
 use rustorch_core::autograd::hooks::{self, Hook, Hooks, NodeHook, NodeHooks};
 use rustorch_core::tensor::{Tensor, WeakTensor};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Where a hook can be taken away again.
@@ -108,9 +110,43 @@ pub fn register<'py>(slf: &Bound<'py, PyAny>, hook: &Bound<'py, PyAny>) -> PyRes
     if tensor.is_leaf() {
         return register_on_leaf(slf, hook, BEFORE, hooks::register, call);
     }
-    let (hooks, id) = hooks::register(tensor, direct(hook.clone().unbind())).or_raise()?;
+    let owned = Arc::new(Owned { function: hook.clone().unbind(), number: OnceLock::new() });
+    let called = owned.clone();
+    let direct: Hook =
+        Arc::new(move |gradient: &Tensor| Python::attach(|py| call(py, called.function.bind(py), gradient)).map_err(to_core));
+    let (hooks, id) = hooks::register(tensor, direct).or_raise()?;
+    owned.is_number(id);
     Ok(Bound::new(slf.py(), RemovableHandle::new(Place::Tensor(hooks), id))?.into_any())
 }
+
+/// The functions that hooks in the graph hold, by number: addresses for the collector, which owns none of them.
+static OWNED: Mutex<BTreeMap<u64, usize>> = Mutex::new(BTreeMap::new());
+
+/// The function of a hook that hangs on a node: the node holds it.
+struct Owned {
+    function: Py<PyAny>,
+    number: OnceLock<u64>,
+}
+impl Owned {
+    fn is_number(&self, id: u64) {
+        if self.number.set(id).is_ok() {
+            OWNED.lock().unwrap_or_else(PoisonError::into_inner).insert(id, self.function.as_ptr() as usize);
+        }
+    }
+}
+impl Drop for Owned {
+    fn drop(&mut self) {
+        if let Some(id) = self.number.get() {
+            OWNED.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        }
+    }
+}
+/// The functions that a list of hooks holds itself.
+pub fn owned_functions(hooks: &Hooks) -> Vec<(u64, *mut PyObject)> {
+    let owned = OWNED.lock().unwrap_or_else(PoisonError::into_inner);
+    hooks.numbers().into_iter().filter_map(|id| owned.get(&id).map(|&function| (id, function as *mut PyObject))).collect()
+}
+
 /// `tensor.register_post_accumulate_grad_hook(hook)`.
 pub fn register_accumulated<'py>(slf: &Bound<'py, PyAny>, hook: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     register_on_leaf(slf, hook, ACCUMULATED, hooks::register_accumulated, |py, hook, leaf| {
@@ -160,11 +196,6 @@ fn register_on_leaf<'py>(
     held.set_item(id, hook)?;
     let handle = RemovableHandle { owner, ..RemovableHandle::new(Place::Tensor(hooks), id) };
     Ok(Bound::new(py, handle)?.into_any())
-}
-
-/// A hook that holds its function itself.
-fn direct(held: Py<PyAny>) -> Hook {
-    Arc::new(move |gradient: &Tensor| Python::attach(|py| call(py, held.bind(py), gradient)).map_err(to_core))
 }
 
 /// Gradients as a tuple, and a tuple (or one tensor) as gradients.

@@ -68,17 +68,29 @@ fn write_return_types(text: &mut String) {
     }
 }
 
-/// The lines of one callable: one `def` a row.
+/// The lines of one callable: one `def` for each way to call it.
 fn write_callable(op: &'static Op, form: Form, indent: &str, text: &mut String) {
     let Some(entry) = Entry::new(op, form) else { return };
-    let rows: Vec<Schema> = entry.rows.iter().filter_map(|def| compile(entry.text(def)).ok()).filter(|schema| !schema.hidden).collect();
-    for schema in &rows {
-        if rows.len() > 1 {
-            text.push_str(&format!("{indent}@overload\n"));
+    let (bound, with_out) = (entry.bound(), form == Form::Function);
+    let mut lines: Vec<String> = Vec::new();
+    for schema in entry.rows.iter().filter_map(|def| compile(entry.text(def)).ok()).filter(|schema| !schema.hidden) {
+        let result = if form == Form::Inplace { "Self".into() } else { result_type(&schema) };
+        let spread = schema.variadic().filter(|&last| last >= bound && schema.max_positional - bound == 1);
+        for style in [Some(Style::Stub), spread.map(|_| Style::VariadicStub)].into_iter().flatten() {
+            let line = format!("def {}{} -> {result}: ...", entry.name(), schema.write(style, bound, with_out));
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
         }
-        let signature = schema.write(Style::Stub, entry.bound(), form == Form::Function);
-        let result = if form == Form::Inplace { "Self".into() } else { result_type(schema) };
-        text.push_str(&format!("{indent}def {}{signature} -> {result}: ...\n", entry.name()));
+    }
+    let marks = match (form, lines.len()) {
+        (Form::Nn, 2..) => format!("{indent}@staticmethod\n{indent}@overload\n"),
+        (Form::Nn, _) => format!("{indent}@staticmethod\n"),
+        (_, 2..) => format!("{indent}@overload\n"),
+        _ => String::new(),
+    };
+    for line in lines {
+        text.push_str(&format!("{marks}{indent}{line}\n"));
     }
 }
 

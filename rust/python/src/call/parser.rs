@@ -6,7 +6,7 @@ use super::scalar::{Unread, int, is_type};
 use crate::tensor::object::{is_exact, tensor_of};
 use pyo3::ffi::*;
 use rustorch_core::op::Value;
-use rustorch_core::schema::{Kind, Schema, aliases, compile};
+use rustorch_core::schema::{Schema, aliases, compile};
 use std::ffi::CString;
 use std::mem::MaybeUninit;
 use std::ptr::null_mut;
@@ -71,12 +71,7 @@ impl Parser {
             .iter()
             .map(|param| Names { name: intern(param.name), aliases: aliases(param.name).iter().map(|alias| intern(alias)).collect() })
             .collect();
-        let lists = |i: usize| schema.params.get(i).is_some_and(|param| param.kind == Kind::Ints && param.repeat > 0);
-        let variadic = match schema.max_positional {
-            1 => lists(0),
-            2 => schema.params[0].name == "input" && lists(1),
-            _ => false,
-        };
+        let variadic = schema.variadic().is_some();
         Ok(Parser { schema, names, variadic })
     }
 

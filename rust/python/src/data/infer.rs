@@ -69,6 +69,9 @@ fn shape_of(data: &Bound<'_, PyAny>) -> PyResult<Vec<i64>> {
             break;
         }
         let first = at.get_item(0)?;
+        if first.is_instance_of::<PyString>() {
+            return Err(PyValueError::new_err("too many dimensions 'str'"));
+        }
         if shape.len() == 1 && numpy::is_array(&first) {
             user_warning(
                 data.py(),

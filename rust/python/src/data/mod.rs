@@ -5,6 +5,7 @@ pub mod element;
 pub mod infer;
 pub mod numpy;
 pub mod storage;
+pub mod typed_storage;
 
 use crate::call::bind::Arguments;
 use crate::call::complain::type_name;

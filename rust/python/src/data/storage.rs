@@ -1,4 +1,5 @@
 //! `t.untyped_storage()`: the bytes that tensors share.
+use super::typed_storage::TypedStorage;
 use crate::call::bind::Arguments;
 use crate::cold_method;
 use crate::error::OrRaise;
@@ -69,6 +70,10 @@ impl UntypedStorage {
     fn element_size(&self) -> usize {
         1
     }
+    fn __repr__(&self) -> PyResult<String> {
+        let lines: String = self.tolist()?.iter().map(|byte| format!(" {byte}\n")).collect();
+        Ok(format!("{lines}[torch.storage.UntypedStorage(device={}) of size {}]", self.0.device(), self.0.bytes()))
+    }
     /// Whether the bytes may move: not when somebody else knows their address.
     fn resizable(&self) -> bool {
         self.0.is_resizable()
@@ -127,6 +132,12 @@ impl UntypedStorage {
     }
 }
 
+/// `t.storage()`: the same, seen as elements of the tensor's dtype.
+fn typed_storage<'py>(slf: &Bound<'py, PyAny>, _: &Arguments<'py>) -> PyResult<Bound<'py, PyAny>> {
+    // SAFETY: a method's `self`.
+    let array = unsafe { tensor_of(slf.as_ptr()) }.array().clone();
+    Ok(Bound::new(slf.py(), TypedStorage::new(array.storage, array.dtype))?.into_any())
+}
 fn untyped_storage<'py>(slf: &Bound<'py, PyAny>, _: &Arguments<'py>) -> PyResult<Bound<'py, PyAny>> {
     // SAFETY: a method's `self`.
     let storage = unsafe { tensor_of(slf.as_ptr()) }.array().storage.clone();
@@ -136,10 +147,11 @@ fn untyped_storage<'py>(slf: &Bound<'py, PyAny>, _: &Arguments<'py>) -> PyResult
 pub fn methods() -> Vec<PyMethodDef> {
     vec![
         cold_method!(c"untyped_storage", untyped_storage, c"untyped_storage($self)\n--\n\nThe bytes that the tensor views."),
-        cold_method!(c"storage", untyped_storage, c"storage($self)\n--\n\nThe bytes that the tensor views."),
+        cold_method!(c"storage", typed_storage, c"storage($self)\n--\n\nThe elements that the tensor views."),
     ]
 }
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(rebuild, module)?)?;
+    module.add_class::<TypedStorage>()?;
     module.add_class::<UntypedStorage>()
 }

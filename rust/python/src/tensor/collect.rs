@@ -2,6 +2,7 @@
 use super::life::drop_attached;
 use super::object::{TensorObject, tensor_of};
 use super::pin::Pin;
+use crate::autograd::hooks::owned_functions;
 use pyo3::ffi::*;
 use pyo3::prelude::*;
 use std::ffi::{c_int, c_void};
@@ -29,7 +30,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 
 /// What the collector may follow from a wrapper.
 ///
-/// The dict and `.grad` belong to the *tensor*. While anything in Rust shares the tensor (a graph, a gradient) they are
+/// The dict, `.grad` and the hooks of a node that nobody else holds belong to the *tensor*. While anything in Rust shares the tensor (a graph, a gradient) they are
 /// reachable from there, where the collector cannot look, so they must count as held from outside: not visited. When
 /// the wrapper is the only owner they are visited.
 ///
@@ -54,6 +55,7 @@ pub unsafe extern "C" fn traverse(object: *mut PyObject, visit: visitproc, arg: 
         if (*this).epoch != epoch {
             (*this).epoch = epoch;
             (*this).shared = tensor.is_shared();
+            (*this).owns_hooks = tensor.hooks_of_own_node().is_some();
         }
         if (*this).shared {
             return 0;
@@ -63,8 +65,18 @@ pub unsafe extern "C" fn traverse(object: *mut PyObject, visit: visitproc, arg: 
             return stop;
         }
         let Some(extra) = tensor.extra() else { return 0 };
-        if let Ok(grad) = extra.grad.try_lock()
-            && let Some(grad) = &*grad
+        if (*this).owns_hooks
+            && let Some(hooks) = &*extra.hooks.lock().unwrap_or_else(PoisonError::into_inner)
+        {
+            for (_, function) in owned_functions(hooks) {
+                let stop = visited(function);
+                if stop != 0 {
+                    return stop;
+                }
+            }
+        }
+        // Waits where another thread holds the lock: for an instant, and never for the interpreter.
+        if let Some(grad) = &*extra.grad.lock().unwrap_or_else(PoisonError::into_inner)
             && let Some(pin) = grad.pin.as_ref().and_then(|pin| pin.downcast_ref::<Pin>())
         {
             return visited(pin.wrapper());
@@ -87,6 +99,11 @@ pub unsafe extern "C" fn clear(object: *mut PyObject) -> c_int {
             // Take first, drop after the lock: dropping runs Python code that may come back here.
             let grad = extra.grad.lock().unwrap_or_else(PoisonError::into_inner).take();
             drop_attached(grad);
+            if let Some(hooks) = tensor.hooks_of_own_node() {
+                for (id, _) in owned_functions(&hooks) {
+                    Python::attach(|_| hooks.remove(id));
+                }
+            }
         }
         0
     }

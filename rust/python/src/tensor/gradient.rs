@@ -5,19 +5,28 @@ use super::reference::{Handle, TensorRef, to_python};
 use crate::autograd;
 use crate::call::bind::Arguments;
 use crate::call::complain::type_name;
-use crate::error::{OrRaise, slot};
+use crate::error::{OrRaise, slot, user_warning};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::ffi::*;
 use pyo3::prelude::*;
 use rustorch_core::tensor::{Grad, Tensor};
 use std::ffi::{c_int, c_void};
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering::Relaxed;
+
+const INNER_GRAD: &str = "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be populated during autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf Tensor, use .retain_grad() on the non-leaf Tensor. If you access the non-leaf Tensor by mistake, make sure you access the leaf Tensor instead. See github.com/pytorch/pytorch/pull/30531 for more information.";
 
 pub unsafe extern "C" fn get_grad(object: *mut PyObject, _: *mut c_void) -> *mut PyObject {
     slot(|py| {
         // SAFETY: the interpreter's call.
         let tensor = unsafe { tensor_of(object) };
-        let Some(grad) = tensor.grad() else { return Ok(py.None().into_ptr()) };
+        let Some(grad) = tensor.grad() else {
+            let retains = tensor.extra().is_some_and(|extra| extra.retains_grad.load(Relaxed));
+            if tensor.requires_grad() && !tensor.is_leaf() && !retains {
+                user_warning(py, INNER_GRAD)?;
+            }
+            return Ok(py.None().into_ptr());
+        };
         // SAFETY: the lock is held; the wrapper is a Tensor.
         unsafe {
             let wrapper = Bound::from_owned_ptr_or_err(py, wrap(grad))?;
@@ -40,19 +49,26 @@ fn check_grad(tensor: &Tensor, grad: &Tensor) -> PyResult<()> {
     if tensor.is_same(grad) {
         return refuse("can't assign Variable as its own grad".into());
     }
+    if tensor.shape() != grad.shape() {
+        return refuse(format!(
+            "attempting to assign a gradient of size '{:?}' to a tensor of size '{:?}'. Please ensure that the gradient and the tensor are the same size",
+            grad.shape(),
+            tensor.shape()
+        ));
+    }
     if tensor.dtype() != grad.dtype() {
-        let name = |t: &Tensor| t.dtype().c_name();
         return refuse(format!(
             "attempting to assign a gradient with dtype '{}' to a tensor with grad_dtype '{}'. The gradient must match the tensor's grad_dtype (defaults to the tensor's dtype). You can set the tensor's grad_dtype attribute with a specific dtype, or None to allow any dtype. Set grad_dtype with caution. Diverging the dtypes of a tensor and its gradient may break downstream systems that assume they match.",
-            name(grad),
-            name(tensor)
+            grad.dtype().c_name(),
+            tensor.dtype().scalar_name()
         ));
     }
     if tensor.device() != grad.device() {
-        return refuse("assigned grad has data located on a different device".into());
-    }
-    if tensor.shape() != grad.shape() {
-        return refuse(format!("assigned grad has data of a different size: {:?} instead of {:?}", grad.shape(), tensor.shape()));
+        return refuse(format!(
+            "attempting to assign a gradient with device type '{}' to a tensor with device type '{}'. Please ensure that the gradient and the tensor are on the same device",
+            grad.device().kind.name(),
+            tensor.device().kind.name()
+        ));
     }
     Ok(())
 }

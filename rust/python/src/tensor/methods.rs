@@ -131,6 +131,7 @@ plain!(element_size, |tensor| tensor.dtype().size() as i64);
 plain!(storage_offset, |tensor| tensor.offset());
 plain!(data_ptr, |tensor| if tensor.numel() == 0 || tensor.device().is_meta() { 0 } else { tensor.array().data() as i64 });
 plain!(is_inference, |tensor| tensor.is_inference());
+plain!(is_view, |tensor| tensor.view().is_some());
 plain!(is_conj, |_tensor| false);
 plain!(get_device, |tensor| tensor.device().index.map_or(-1, i64::from));
 
@@ -246,6 +247,7 @@ pub fn table() -> Vec<PyMethodDef> {
         noargs(c"data_ptr", data_ptr, c"data_ptr($self, /)\n--\n\nThe address of the first element."),
         noargs(c"get_device", get_device, c"get_device($self, /)\n--\n\nThe number of the GPU; -1 on the CPU."),
         noargs(c"is_inference", is_inference, c"is_inference($self, /)\n--\n\nWhether the tensor was made in inference mode."),
+        noargs(c"_is_view", is_view, c"_is_view($self, /)\n--\n\nWhether the tensor is a view that gradients know of."),
         noargs(c"is_conj", is_conj, c"is_conj($self, /)\n--\n\nFalse: conjugation is done at once."),
         noargs(c"is_neg", is_conj, c"is_neg($self, /)\n--\n\nFalse: negation is done at once."),
         noargs(c"is_pinned", is_conj, c"is_pinned($self, /)\n--\n\nFalse: no memory is pinned."),

@@ -23,9 +23,11 @@ pub struct TensorObject {
     pub weak: *mut PyObject,
     /// The Size that `.shape` returned last.
     pub size: *mut PyObject,
-    /// What `traverse` decided in the collection numbered `epoch`.
+    /// What `traverse` decided in the collection numbered `epoch`: whether anything in Rust shares the tensor, and whether
+    /// the hooks of the node that made it die with it.
     pub epoch: u32,
     pub shared: bool,
+    pub owns_hooks: bool,
 }
 pub const DICT_OFFSET: usize = offset_of!(TensorObject, dict);
 pub const WEAK_OFFSET: usize = offset_of!(TensorObject, weak);
