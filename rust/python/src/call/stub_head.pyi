@@ -1,6 +1,6 @@
 """The native module. Written by `python -m rustorch._stubs` from the table of operations: do not edit."""
 
-# ruff: noqa: E501, PIE790, PYI
+# ruff: noqa
 import builtins
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple, Self, overload
