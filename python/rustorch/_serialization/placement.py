@@ -1,13 +1,13 @@
 """Which device a loaded storage goes to: ``map_location``."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import rustorch as torch
 
 __all__ = ["Placement"]
 
-MapLocation = Callable[[Any, str], Any] | torch.device | str | dict[str, str] | None
+MapLocation: TypeAlias = "Callable[[Any, str], Any] | torch.device | str | bytes | dict[str, str] | None"
 
 
 class Placement:
