@@ -71,7 +71,8 @@ impl UntypedStorage {
         1
     }
     fn __repr__(&self) -> PyResult<String> {
-        let lines: String = self.tolist()?.iter().map(|byte| format!(" {byte}\n")).collect();
+        let bytes: Vec<String> = self.tolist()?.iter().map(u8::to_string).collect();
+        let lines = if bytes.is_empty() { String::new() } else { format!(" {}\n", bytes.join("\n ")) };
         Ok(format!("{lines}[torch.storage.UntypedStorage(device={}) of size {}]", self.0.device(), self.0.bytes()))
     }
     /// Whether the bytes may move: not when somebody else knows their address.
