@@ -193,13 +193,13 @@ crate::ops! {
         resize_(input, the_template.shape(), memory_format)
     }
     /// Makes the tensor empty.
-    "set_(Tensor input)" [METHOD]
+    "_set_(Tensor input)" [METHOD]
     fn set_(input: &Tensor) -> Result<Tensor> {
         set_array(input, Array::empty(&[0], input.dtype(), input.device())?)?;
         Ok(input.clone())
     }
     /// Puts another tensor's storage, sizes and strides under this tensor.
-    "set_(Tensor input, Tensor source)" [METHOD]
+    "_set_(Tensor input, Tensor source)" [METHOD]
     fn set_source(input: &Tensor, source: &Tensor) -> Result<Tensor> {
         refuse_tracked(input, "cannot set_ a tensor that requires grad")?;
         ensure!(input.dtype() == source.dtype(), runtime, "Could not set tensor of type {} to a tensor of type {}", source.dtype().c_name(), input.dtype().c_name());
@@ -207,7 +207,7 @@ crate::ops! {
         Ok(input.clone())
     }
     /// Puts a part of another tensor's storage under this tensor.
-    "set_(Tensor input, Tensor source, SymInt storage_offset, SymInt[] size, SymInt[] stride=())" [METHOD]
+    "_set_(Tensor input, Tensor source, SymInt storage_offset, SymInt[] size, SymInt[] stride=())" [METHOD]
     fn set_part(input: &Tensor, source: &Tensor, storage_offset: i64, size: &[i64], stride: &[i64]) -> Result<Tensor> {
         refuse_tracked(input, "cannot set_ a tensor that requires grad")?;
         ensure!(input.dtype() == source.dtype(), runtime, "Could not set tensor of type {} to a tensor of type {}", source.dtype().c_name(), input.dtype().c_name());

@@ -10,7 +10,9 @@ use pyo3::ffi::PyMethodDef;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyByteArray;
-use rustorch_core::{Device, Storage};
+use rustorch_base::layout::contiguous_strides;
+use rustorch_core::ops::strided;
+use rustorch_core::{Array, Device, Layout, Storage};
 
 /// The bytes behind tensors.
 #[pyclass(frozen, weakref, module = "rustorch.storage")]
@@ -145,8 +147,42 @@ fn untyped_storage<'py>(slf: &Bound<'py, PyAny>, _: &Arguments<'py>) -> PyResult
     object(slf.py(), storage)
 }
 
+/// `t.set_(...)`: the table's forms take tensors; a storage, with or without a place in it, is taken here.
+fn set<'py>(slf: &Bound<'py, PyAny>, arguments: &Arguments<'py>) -> PyResult<Bound<'py, PyAny>> {
+    let first = arguments.args.get_item(0).ok();
+    let storage = first.as_ref().and_then(|first| match first.cast::<UntypedStorage>() {
+        Ok(untyped) => Some(untyped.get().0.clone()),
+        Err(_) => first.cast::<TypedStorage>().ok().map(|typed| typed.get().storage().clone()),
+    });
+    let Some(storage) = storage else { return slf.call_method("_set_", &arguments.args, arguments.kwargs.as_ref()) };
+    let [_, offset, size, stride] = arguments.bind("set_", ["source", "storage_offset", "size", "stride"], 4, 1)?;
+    // SAFETY: a method's `self`.
+    let tensor = unsafe { tensor_of(slf.as_ptr()) };
+    let list = |given: Option<Bound<'py, PyAny>>| given.map(|given| given.extract::<Vec<i64>>()).transpose();
+    let shape = list(size)?.unwrap_or_else(|| vec![(storage.bytes() / tensor.dtype().size()) as i64]);
+    let strides = match list(stride)? {
+        Some(strides) if strides.len() == shape.len() => strides.as_slice().into(),
+        Some(strides) if !strides.is_empty() => {
+            return Err(PyRuntimeError::new_err(format!("mismatch in length of strides and shape: {} and {}", strides.len(), shape.len())));
+        }
+        _ => contiguous_strides(&shape),
+    };
+    let offset = offset.map(|offset| offset.extract::<i64>()).transpose()?.unwrap_or(0);
+    if offset < 0 || strides.iter().any(|&stride: &i64| stride < 0) {
+        return Err(PyRuntimeError::new_err(format!("Tensor: invalid storage offset {offset}")));
+    }
+    let layout = Layout { shape: shape.as_slice().into(), strides, offset };
+    strided::set_array(tensor, Array { storage, layout, dtype: tensor.dtype() }).or_raise()?;
+    Ok(slf.clone())
+}
+
 pub fn methods() -> Vec<PyMethodDef> {
     vec![
+        cold_method!(
+            c"set_",
+            set,
+            c"set_($self, source=None, storage_offset=0, size=None, stride=None)\n--\n\nPuts another storage under the tensor."
+        ),
         cold_method!(c"untyped_storage", untyped_storage, c"untyped_storage($self)\n--\n\nThe bytes that the tensor views."),
         cold_method!(c"storage", typed_storage, c"storage($self)\n--\n\nThe elements that the tensor views."),
     ]

@@ -13,7 +13,7 @@ use rustorch_core::Storage;
 use rustorch_core::ops::strided::read_element;
 
 /// The elements behind tensors of one dtype.
-#[pyclass(frozen, weakref, module = "rustorch.storage")]
+#[pyclass(frozen, weakref, freelist = 1, module = "rustorch.storage")]
 pub struct TypedStorage {
     storage: Storage,
     dtype: DType,
@@ -22,6 +22,9 @@ pub struct TypedStorage {
 impl TypedStorage {
     pub fn new(storage: Storage, dtype: DType) -> TypedStorage {
         TypedStorage { storage, dtype }
+    }
+    pub fn storage(&self) -> &Storage {
+        &self.storage
     }
     fn length(&self) -> usize {
         self.storage.bytes() / self.dtype.size()
