@@ -10,6 +10,7 @@ use pyo3::ffi::PyMethodDef;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyByteArray;
+use pyo3::{PyClass, PyClassInitializer};
 use rustorch_base::layout::contiguous_strides;
 use rustorch_core::ops::strided;
 use rustorch_core::{Array, Device, Layout, Storage};
@@ -21,16 +22,24 @@ pub struct UntypedStorage(pub Storage);
 /// The live objects of storages, by identity: one object for one storage, so that pickle and copy keep sharing.
 static OBJECTS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
-pub fn object(py: Python<'_>, storage: Storage) -> PyResult<Bound<'_, PyAny>> {
+/// The live object under a key, or a new one.
+fn live<'py, T: PyClass + Into<PyClassInitializer<T>>>(
+    py: Python<'py>,
+    key: impl IntoPyObject<'py> + Copy,
+    make: impl FnOnce() -> T,
+) -> PyResult<Bound<'py, PyAny>> {
     let objects = OBJECTS.get_or_try_init(py, || PyResult::Ok(py.import("weakref")?.getattr("WeakValueDictionary")?.call0()?.unbind()))?;
-    let identity = storage.identity();
-    let known = objects.bind(py).call_method1("get", (identity,))?;
+    let known = objects.bind(py).call_method1("get", (key,))?;
     if !known.is_none() {
         return Ok(known);
     }
-    let object = Bound::new(py, UntypedStorage(storage))?.into_any();
-    objects.bind(py).set_item(identity, &object)?;
+    let object = Bound::new(py, make())?.into_any();
+    objects.bind(py).set_item(key, &object)?;
     Ok(object)
+}
+
+pub fn object(py: Python<'_>, storage: Storage) -> PyResult<Bound<'_, PyAny>> {
+    live(py, storage.identity(), || UntypedStorage(storage))
 }
 
 /// A storage with a copy of the bytes.
@@ -139,7 +148,7 @@ impl UntypedStorage {
 fn typed_storage<'py>(slf: &Bound<'py, PyAny>, _: &Arguments<'py>) -> PyResult<Bound<'py, PyAny>> {
     // SAFETY: a method's `self`.
     let array = unsafe { tensor_of(slf.as_ptr()) }.array().clone();
-    Ok(Bound::new(slf.py(), TypedStorage::new(array.storage, array.dtype))?.into_any())
+    live(slf.py(), (array.storage.identity(), array.dtype as u8), || TypedStorage::new(array.storage, array.dtype))
 }
 fn untyped_storage<'py>(slf: &Bound<'py, PyAny>, _: &Arguments<'py>) -> PyResult<Bound<'py, PyAny>> {
     // SAFETY: a method's `self`.
