@@ -14,6 +14,7 @@ pub mod join;
 pub mod loss;
 pub mod matmul;
 pub mod new;
+pub mod norm;
 pub mod optim;
 pub mod pointwise;
 pub mod pool;
@@ -21,9 +22,11 @@ pub mod promote;
 pub mod random;
 pub mod rearrange;
 pub mod reduce;
+pub mod scan;
 pub mod select;
 pub mod shape;
 pub mod softmax;
+pub mod sort;
 pub mod strided;
 pub mod warning;
 
@@ -44,10 +47,13 @@ pub fn table() -> Vec<&'static Def> {
         loss::OPS,
         matmul::OPS,
         new::OPS,
+        norm::OPS,
         pool::OPS,
         rearrange::OPS,
         reduce::OPS,
+        scan::OPS,
         softmax::OPS,
+        sort::OPS,
         shape::OPS,
         shape::in_place::OPS,
         strided::OPS,
