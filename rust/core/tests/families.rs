@@ -80,7 +80,7 @@ fn layer_norm_and_its_gradient_by_kernels_and_by_steps() {
     }
     let first = gradient(&out, &x, &[1., -2., 5.], Options { keep_graph: true, create_graph: true });
     let squared = pointwise::mul(&first, &first).unwrap();
-    // The gradient scales as 1/x, so its square does not change along x by more than -2 times itself (Euler).
+    // The gradient is homogeneous of degree -1 in x, its square of degree -2 (Euler).
     let second = values(&gradient(&squared, &x, &[1., 1., 1.], Options::default()));
     let along: f64 = second.iter().zip([1., 2., 4.]).map(|(s, x)| s * x).sum();
     let total: f64 = values(&squared).iter().sum();
