@@ -18,10 +18,12 @@ fn check(shape: &[i64], index: &Operand, dim: usize, size: i64) -> Result<()> {
     let (_, [step]) = nest.innermost();
     let mut wrong = None;
     nest.each_run(0..nest.numel(), |[at], n| {
-        if wrong.is_none() {
-            // SAFETY: the operand reaches these indices.
-            let mut indices = (0..n as i64).map(|i| unsafe { *at.offset((i * step) as isize).cast::<i64>() });
-            wrong = indices.find(|&index| index as u64 >= size as u64);
+        // SAFETY: the operand reaches these indices.
+        let index = |i: usize| unsafe { *at.offset((i as i64 * step) as isize).cast::<i64>() };
+        let outside = |index: i64| index as u64 >= size as u64;
+        // Without an exit the loop vectorises.
+        if wrong.is_none() && (0..n).fold(false, |any, i| any | outside(index(i))) {
+            wrong = (0..n).map(index).find(|&index| outside(index));
         }
     });
     match wrong {
@@ -93,8 +95,40 @@ pub fn scatter(shape: &[i64], dim: usize, size: i64, output: Operand, source: Op
     ensure!(output.dtype == source.dtype, runtime, "scatter(): Expected self.dtype to be equal to src.dtype");
     how.combine.check(output.dtype)?;
     check(shape, &index, dim, size)?;
-    with_dtype!(output.dtype, T => place::<T>(shape, dim, size, output, source, index, how));
+    let operands = [output, source, index];
+    with_dtype!(output.dtype, T => match how {
+        Scatter::REPLACE => combine::<T>(shape, dim, operands, |_, new| new),
+        Scatter::ADD => combine::<T>(shape, dim, operands, T::plus),
+        _ => place::<T>(shape, dim, size, output, source, index, how),
+    });
     Ok(())
+}
+
+/// Combines what is there with what comes. Threads divide the lines along `dim`; along whichever of lines and `dim` the
+/// index lies closer together, it is walked innermost.
+fn combine<T: Combined>(shape: &[i64], dim: usize, [output, source, index]: [Operand; 3], how: impl Fn(T, T) -> T + Sync + Copy) {
+    let n = shape.get(dim).copied().unwrap_or(1);
+    let step = |operand: &Operand| operand.strides.get(dim).map_or(0, |s| s * operand.dtype.size() as i64);
+    let [to, from, next] = [step(&output), step(&source), step(&index)];
+    let others: Nest<3> = Nest::over(shape, (0..shape.len()).filter(|&d| d != dim), [&index, &output, &source]).sorted().merged();
+    let (_, across) = others.innermost();
+    parallel_for(others.numel(), (GRAIN / n.max(1) as usize).max(64), |range| {
+        others.each_run(range, |[index, output, source], lines| {
+            let at = |i: i64, line: i64| {
+                // SAFETY: the operands reach these elements; the index was checked.
+                unsafe {
+                    let place = *index.offset((i * next + line * across[0]) as isize).cast::<i64>();
+                    let target = output.offset((place * to + line * across[1]) as isize).cast::<T>();
+                    *target = how(*target, *source.offset((i * from + line * across[2]) as isize).cast::<T>());
+                }
+            };
+            if next <= across[0] {
+                (0..lines as i64).for_each(|line| (0..n).for_each(|i| at(i, line)));
+            } else {
+                (0..n).for_each(|i| (0..lines as i64).for_each(|line| at(i, line)));
+            }
+        });
+    });
 }
 
 /// Line by line along `dim`: whatever lands in one place comes from one line, so threads do not meet.

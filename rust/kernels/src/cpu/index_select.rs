@@ -66,32 +66,46 @@ pub fn index_combine(
         ensure!(false, runtime, "{text}");
     }
     how.check(output.dtype)?;
-    with_dtype!(output.dtype, T => combine_slices::<T>(shape, dim, [output, source], index, how, alpha));
+    let operands = [output, source];
+    with_dtype!(output.dtype, T => match (how, factor::<T>(alpha)) {
+        (Combine::Add, None) => combine_slices::<T>(shape, dim, operands, index, T::plus),
+        (_, alpha) => combine_slices::<T>(shape, dim, operands, index, |old, new| old.combine(alpha.map_or(new, |alpha| new.times(alpha)), how)),
+    });
     Ok(())
 }
 
-/// Threads divide the slices' elements, so that each place is written by one of them.
-fn combine_slices<T: Combined>(shape: &[i64], dim: usize, operands: [Operand; 2], index: &[i64], how: Combine, alpha: Number) {
-    let slices = Slices::new(shape, dim, [&operands[0], &operands[1]]);
-    let (_, [to, from]) = slices.others.innermost();
-    let alpha: Option<T> = match alpha {
+/// A number as an element, unless it is one and changes nothing.
+fn factor<T: Combined>(alpha: Number) -> Option<T> {
+    match alpha {
         Number::Int(1) | Number::Bool(true) | Number::Float(1.0) => None,
         Number::Bool(x) => Some(T::from_signed(x as i64)),
         Number::Int(x) => Some(T::from_signed(x)),
         Number::Float(x) => Some(T::from_double(x)),
         Number::Complex(re, im) => Some(T::from_complex(Complex64::new(re, im))),
-    };
-    parallel_for(slices.others.numel(), (GRAIN / index.len().max(1)).max(1), |range| {
+    }
+}
+
+/// Threads divide the slices' elements, so that each place is written by one of them.
+fn combine_slices<T: Combined>(shape: &[i64], dim: usize, operands: [Operand; 2], index: &[i64], how: impl Fn(T, T) -> T + Sync + Copy) {
+    let slices = Slices::new(shape, dim, [&operands[0], &operands[1]]);
+    let (_, [to, from]) = slices.others.innermost();
+    let packed = [to, from] == [size_of::<T>() as i64; 2];
+    parallel_for(slices.others.numel(), (GRAIN / index.len().max(1)).max(512), |range| {
         for (i, &index) in index.iter().enumerate() {
             let ahead = [index * slices.steps[0], i as i64 * slices.steps[1]];
             slices.others.each_run(range.clone(), |[output, source], n| {
                 let (output, source) = (output.wrapping_offset(ahead[0] as isize), source.wrapping_offset(ahead[1] as isize));
-                for j in 0..n as i64 {
-                    // SAFETY: the operands reach these elements; the index was checked.
-                    unsafe {
-                        let x = *source.offset((j * from) as isize).cast::<T>();
-                        let target = output.offset((j * to) as isize).cast::<T>();
-                        *target = (*target).combine(alpha.map_or(x, |alpha| x.times(alpha)), how);
+                // SAFETY: the operands reach these elements; the index was checked; source and output do not overlap.
+                unsafe {
+                    if packed {
+                        let (output, source) =
+                            (std::slice::from_raw_parts_mut(output.cast::<T>(), n), std::slice::from_raw_parts(source.cast::<T>(), n));
+                        output.iter_mut().zip(source).for_each(|(old, &new)| *old = how(*old, new));
+                    } else {
+                        for j in 0..n as i64 {
+                            let target = output.offset((j * to) as isize).cast::<T>();
+                            *target = how(*target, *source.offset((j * from) as isize).cast::<T>());
+                        }
                     }
                 }
             });
@@ -144,7 +158,7 @@ pub fn embedding_backward(
 
 /// Threads divide the columns, and meet the rows in order.
 fn add_rows<T: Combined>(width: i64, output: Operand, gradient: Operand, index: &[i64], padding: Option<i64>, counts: &[i64]) {
-    parallel_for(width as usize, (GRAIN / index.len().max(1)).max(16), |range| {
+    parallel_for(width as usize, (GRAIN / index.len().max(1)).max(64), |range| {
         let columns = range.start as i64..range.end as i64;
         for (i, &index) in index.iter().enumerate().filter(|&(_, &index)| Some(index) != padding) {
             let count = counts.get(index as usize).copied().unwrap_or(1);

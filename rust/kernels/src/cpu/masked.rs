@@ -88,17 +88,32 @@ pub fn masked_scatter(shape: &[i64], output: Operand, mask: Operand, source: Ope
     Ok(())
 }
 
+/// Elements of a mask looked at together.
+const PIECE: usize = 512;
+
+/// Which of up to [`PIECE`] elements are set: their numbers, and how many. Without a branch, which a mask would mislead.
+#[inline(always)]
+fn set_ones(n: usize, is_set: impl Fn(usize) -> bool) -> ([u16; PIECE], usize) {
+    let (mut ones, mut count) = ([0u16; PIECE], 0);
+    for i in 0..n {
+        ones[count] = i as u16;
+        count += is_set(i) as usize;
+    }
+    (ones, count)
+}
+
 impl Nest<2> {
     /// Visits the elements of the first array where the second, a mask, is set.
     #[inline]
     fn each_set(&self, mut visit: impl FnMut(*mut u8)) {
         let (_, [step, next]) = self.innermost();
         self.each_run(0..self.numel(), |[at, mask], n| {
-            for i in 0..n as i64 {
-                // SAFETY: the operand reaches this element.
-                if unsafe { *mask.offset((i * next) as isize) } != 0 {
-                    visit(at.wrapping_offset((i * step) as isize));
-                }
+            for start in (0..n).step_by(PIECE) {
+                let at = at.wrapping_offset(start as isize * step as isize);
+                // SAFETY: the operand reaches these elements.
+                let is_set = |i: usize| unsafe { *mask.offset((start + i) as isize * next as isize) != 0 };
+                let (ones, count) = set_ones(PIECE.min(n - start), is_set);
+                ones[..count].iter().for_each(|&i| visit(at.wrapping_offset(i as isize * step as isize)));
             }
         });
     }
@@ -107,7 +122,6 @@ impl Nest<2> {
 /// The indices of the elements of `input` that are not zero (NaN is not), in row-major order: as many numbers for each as
 /// there are dimensions, one element after the other. Any dtype.
 pub fn nonzero(shape: &[i64], input: Operand) -> Vec<i64> {
-    const PIECE: usize = 512;
     let mut found = Vec::new();
     let nest = Nest::new(shape, [&input]).merged();
     let (_, [step]) = nest.innermost();
@@ -119,8 +133,9 @@ pub fn nonzero(shape: &[i64], input: Operand) -> Vec<i64> {
             let len = PIECE.min(n - start);
             // SAFETY: the operand reaches these elements; `set` has room for a piece.
             unsafe { truth.run(set.as_mut_ptr(), 1, at.offset(start as isize * step as isize), step, len) }
-            for (i, _) in set[..len].iter().enumerate().filter(|&(_, &set)| set != 0) {
-                push_index(shape, number + i, &mut found);
+            let (ones, count) = set_ones(len, |i| set[i] != 0);
+            for &i in &ones[..count] {
+                push_index(shape, number + i as usize, &mut found);
             }
             number += len;
         }
@@ -130,6 +145,9 @@ pub fn nonzero(shape: &[i64], input: Operand) -> Vec<i64> {
 
 /// Appends the index of the element of this number.
 fn push_index(shape: &[i64], number: usize, found: &mut Vec<i64>) {
+    if shape.len() == 1 {
+        return found.push(number as i64);
+    }
     let start = found.len();
     let mut rest = number as i64;
     found.resize(start + shape.len(), 0);
