@@ -261,11 +261,12 @@ def test_set_makes_an_alias_of_a_tensor():
     assert source[0, 0] == 5
 
 
-def test_set_of_a_storage_with_offset_size_and_stride():
+def test_set_of_a_part_with_offset_size_and_stride():
     source = torch.arange(6.0)
-    alias = torch.empty(0).set_(source.untyped_storage(), 1, (2, 2), (2, 1))
-    assert alias.tolist() == [[1, 2], [3, 4]]
-    assert torch.empty(0).set_(source.untyped_storage()).tolist() == [0, 1, 2, 3, 4, 5]
+    alias = torch.empty(0).set_(source, 1, (2, 2), (2, 1))
+    assert alias.tolist() == [[1, 2], [3, 4]] and alias.storage_offset() == 1
+    alias[0, 0] = 9
+    assert source[1] == 9
 
 
 def test_set_without_arguments_empties():

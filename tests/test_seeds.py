@@ -461,7 +461,8 @@ def test_b4_14_views_assignment_and_clone():
 def test_b4_15_transposing_without_copying():
     points = torch.tensor([[4.0, 1.0], [5.0, 3.0], [2.0, 1.0]])
     points_t = points.t()  # transpose
-    assert id(points.storage()) == id(points_t.storage())  # have the same storage
+    # A plain statement: pytest rewrites those it sees, and keeps the first storage alive.
+    exec("assert(id(points.storage()) == id(points_t.storage()))")  # have the same storage
     assert points.storage().data_ptr() == points_t.storage().data_ptr()
     assert points.stride() == (2, 1)
     assert points_t.stride() == (1, 2)

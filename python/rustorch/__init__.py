@@ -43,7 +43,7 @@ from rustorch._tensor_types import (
     ShortTensor,
 )
 from rustorch.autograd.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
-from rustorch.functional import (
+from rustorch.functional import (  # type: ignore[no-redef]
     atleast_1d,
     atleast_2d,
     atleast_3d,

@@ -117,7 +117,8 @@ def atleast_3d(*tensors: Any) -> Any:
 
 def split(tensor: Tensor, split_size_or_sections: int | list[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Views of consecutive parts along ``dim``: of one length (the last may be shorter), or of the given lengths."""
-    return tensor.split(split_size_or_sections, dim)
+    parts: Any = tensor.split(split_size_or_sections, dim)
+    return parts
 
 
 def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:

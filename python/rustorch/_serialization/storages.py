@@ -91,7 +91,8 @@ def memory_of(tensor: torch.Tensor) -> torch.Tensor:
 
 def view_of_bytes(memory: torch.Tensor) -> memoryview:
     """The bytes, to read and to write; of a device's memory a copy."""
-    return memoryview(memory.cpu().numpy()) if memory.numel() else memoryview(bytearray())
+    array: Any = memory.cpu().numpy()
+    return memoryview(array) if memory.numel() else memoryview(bytearray())
 
 
 def _whole_number(value: Any, what: str) -> int:

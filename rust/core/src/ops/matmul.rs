@@ -1,6 +1,7 @@
 //! Matrix products.
 use crate::array::Array;
 use crate::autograd::{Context, Grads, Saved, record, tracks};
+use crate::interrupt;
 use crate::op::{Number, TensorOrNumber};
 use crate::ops::{copy, pointwise, reduce, shape};
 use crate::tensor::Tensor;
@@ -31,15 +32,37 @@ impl<'a> Factor<'a> {
     fn operand(&self) -> Operand<'_> {
         self.array.operand_with(&self.strides)
     }
+    /// The factor from one of its rows on.
+    fn operand_from(&self, row: usize) -> Operand<'_> {
+        let operand = self.operand();
+        let bytes = row as i64 * self.strides[self.strides.len() - 2] * self.array.dtype.size() as i64;
+        Operand { data: operand.data.wrapping_offset(bytes as isize), ..operand }
+    }
 }
+
+/// Multiplications between two looks whether the user wants to stop: some 50 ms of work.
+const STEP: usize = 1 << 31;
+/// Fewer rows at a time would cost speed.
+const FEWEST_ROWS: usize = 128;
 
 /// `c = alpha a b + beta c + bias`; all of one dtype, shapes already checked.
 fn into(caller: &str, c: &Factor<'_>, a: &Factor<'_>, b: &Factor<'_>, sizes: &MatmulShape<'_>, scaling: &Scaling<'_>) -> Result<()> {
     if c.array.device().is_meta() {
         return Ok(());
     }
-    // SAFETY: the factors reach live elements of their arrays, and C is fresh or checked not to overlap.
-    unsafe { multiply(caller, sizes, &a.operand(), &b.operand(), &c.operand(), scaling) }
+    let products = sizes.batch.iter().product::<i64>() as usize;
+    let rows = (STEP / (products * sizes.n * sizes.k).max(1)).max(FEWEST_ROWS);
+    let mut first = 0;
+    loop {
+        let part = MatmulShape { batch: sizes.batch, m: rows.min(sizes.m - first), n: sizes.n, k: sizes.k };
+        // SAFETY: the factors reach live elements of their arrays, and C is fresh or checked not to overlap.
+        unsafe { multiply(caller, &part, &a.operand_from(first), &b.operand(), &c.operand_from(first), scaling) }?;
+        first += part.m;
+        if first >= sizes.m {
+            return Ok(());
+        }
+        interrupt::check()?;
+    }
 }
 
 /// A fresh product of two matrices.
