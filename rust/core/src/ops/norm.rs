@@ -248,7 +248,7 @@ fn check_normalized_shape(input: &Tensor, normalized: &[i64], parameters: [(&str
         );
     }
     if !input.shape().ends_with(normalized) {
-        let sizes: String = normalized.iter().map(|size| format!(", {size}")).collect();
+        let sizes = normalized.iter().fold(String::new(), |list, size| list + ", " + &size.to_string());
         bail!(
             runtime,
             "Given normalized_shape={normalized:?}, expected input with shape [*{sizes}], but got input of size{:?}",
