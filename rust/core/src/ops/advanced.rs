@@ -2,6 +2,7 @@
 use crate::array::Array;
 use crate::autograd::node::{Formula, NodeOf};
 use crate::autograd::{Context, Edge, Grads, inplace, record, tracks};
+use crate::op::Ret;
 use crate::ops::index::IndexTensors;
 use crate::ops::{copy, create, reduce, shape};
 use crate::tensor::Tensor;
@@ -72,9 +73,23 @@ fn spread_mask(base: &Tensor, dim: usize, mask: &Tensor, indices: &mut [Option<T
     Ok(())
 }
 
+/// The coordinates of the elements that are not zero, a row each.
+fn coordinates(input: &Tensor) -> Result<Tensor> {
+    let found = cpu::masked::nonzero(input.shape(), input.operand());
+    let width = input.ndim();
+    let rows = match found.len().checked_div(width) {
+        Some(rows) => rows as i64,
+        None => i64::from(is_true(input.item()?)),
+    };
+    let array = Array::empty(&[rows, width as i64], DType::Int64, input.device())?;
+    // SAFETY: the fresh array holds rows x width int64 elements, contiguous; `found` has as many.
+    unsafe { std::ptr::copy_nonoverlapping(found.as_ptr(), array.data().cast::<i64>(), (rows as usize) * width) };
+    Ok(Tensor::new(array))
+}
+
 /// For each dimension the coordinates of the elements that are not zero.
 fn nonzero_columns(mask: &Tensor) -> Result<Vec<Tensor>> {
-    let table = nonzero(mask)?;
+    let table = coordinates(mask)?;
     (0..mask.ndim()).map(|d| shape::select_index(&table, 1, d as i64)).collect()
 }
 
@@ -204,19 +219,10 @@ crate::ops! {
         index_put(input, &from_list(indices), values, accumulate)?;
         Ok(input.clone())
     }
-    /// The coordinates of the elements that are not zero, a row each.
-    "nonzero(Tensor input)" [FUNCTION | METHOD]
-    fn nonzero(input: &Tensor) -> Result<Tensor> {
-        let found = cpu::masked::nonzero(input.shape(), input.operand());
-        let width = input.ndim();
-        let rows = match found.len().checked_div(width) {
-            Some(rows) => rows as i64,
-            None => i64::from(is_true(input.item()?)),
-        };
-        let array = Array::empty(&[rows, width as i64], DType::Int64, input.device())?;
-        // SAFETY: the fresh array holds rows x width int64 elements, contiguous; `found` has as many.
-        unsafe { std::ptr::copy_nonoverlapping(found.as_ptr(), array.data().cast::<i64>(), (rows as usize) * width) };
-        Ok(Tensor::new(array))
+    /// The coordinates of the elements that are not zero, a row each; with `as_tuple` a vector each dimension.
+    "nonzero(Tensor input, *, bool as_tuple=False)" [FUNCTION | METHOD]
+    fn nonzero(input: &Tensor, as_tuple: bool) -> Result<Ret> {
+        if as_tuple { nonzero_numpy(input).map(Ret::Many) } else { coordinates(input).map(Ret::Tensor) }
     }
     /// `nonzero` as one vector a dimension.
     "nonzero_numpy(Tensor input)" [METHOD | NO_OUT]
@@ -226,7 +232,7 @@ crate::ops! {
     }
     /// The coordinates of the elements that are not zero, a row each.
     "argwhere(Tensor input)" [FUNCTION | METHOD | NO_OUT]
-    fn argwhere(input: &Tensor) -> Result<Tensor> { nonzero(input) }
+    fn argwhere(input: &Tensor) -> Result<Tensor> { coordinates(input) }
     /// The coordinates where the condition holds, a vector each dimension.
     "where(Tensor condition)" [FUNCTION | NO_OUT]
     fn where_nonzero(condition: &Tensor) -> Result<Vec<Tensor>> { nonzero_numpy(condition) }

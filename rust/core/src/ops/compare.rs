@@ -1,5 +1,6 @@
 //! Whole tensors compared, and questions about one that are answered without its elements.
 use crate::op::{Number, TensorOrNumber};
+use crate::ops::advanced::is_true;
 use crate::ops::{copy, default, pointwise, reduce};
 use crate::tensor::Tensor;
 use rustorch_base::{Result, ensure};
@@ -35,14 +36,6 @@ fn closeness(input: &Tensor, other: &Tensor, rtol: f64, atol: f64, equal_nan: bo
     both("logical_or", &close, &near)
 }
 
-fn is_true(number: Number) -> bool {
-    match number {
-        Number::Bool(b) => b,
-        Number::Int(i) => i != 0,
-        Number::Float(x) => x != 0.0,
-        Number::Complex(re, im) => re != 0.0 || im != 0.0,
-    }
-}
 /// Whether every element is true.
 fn all_true(tensor: &Tensor) -> Result<bool> {
     Ok(is_true(reduce::all(tensor)?.item()?))

@@ -106,7 +106,12 @@ crate::ops! {
             "size {{{size:?}}} is not expandable to size {{{:?}}}.",
             input.shape()
         );
-        reduce::sum_to(input, size)
+        if *size == *input.shape() {
+            return Ok(input.clone());
+        }
+        // Whole numbers are summed as int64, as in any sum.
+        let wide = if input.dtype().is_differentiable() { input.clone() } else { copy::cast(input, DType::Int64)? };
+        reduce::sum_to(&wide, size)
     }
 }
 

@@ -2,6 +2,7 @@
 //! in-place and `out=`, and one autograd rule for all rows, to any order.
 mod dense;
 mod derivative;
+mod refusals;
 
 use crate::array::Array;
 use crate::autograd::inplace;
@@ -88,7 +89,7 @@ fn plan(row: &'static Row, operands: &[TensorOrNumber<'_>], forced: Option<DType
             TensorOrNumber::Number(number) => {
                 if row.is_default(i, *number) {
                     defaults |= 1 << i;
-                } else if forced.is_none() {
+                } else if forced.is_none() && !row.is_setting(i) {
                     promotion.number(*number)?;
                 }
             }
@@ -100,7 +101,10 @@ fn plan(row: &'static Row, operands: &[TensorOrNumber<'_>], forced: Option<DType
     };
     if row.result == ResultRule::Float && !compute.is_differentiable() {
         compute = default::dtype();
+    } else if compute == DType::Bool && row.name == "square" {
+        compute = DType::Int64; // a power with the number 2
     }
+    refusals::refuse(row, operands, compute)?;
     let result = if row.result == ResultRule::Bool { DType::Bool } else { compute };
     Ok(Plan { program: row.program(compute, defaults)?, compute, result, shape: shape.unwrap_or_default() })
 }
