@@ -73,6 +73,8 @@ fn check_lerp(operands: &[TensorOrNumber<'_>]) -> Result<()> {
             start.dtype().c_name(),
             end.dtype().c_name()
         );
+        let name = start.dtype().scalar_name();
+        ensure!(start.dtype().is_differentiable(), not_implemented, "\"lerp_kernel_scalar\" not implemented for '{name}'");
     }
     Ok(())
 }
