@@ -89,7 +89,7 @@ fn plan(row: &'static Row, operands: &[TensorOrNumber<'_>], forced: Option<DType
             TensorOrNumber::Number(number) => {
                 if row.is_default(i, *number) {
                     defaults |= 1 << i;
-                } else if forced.is_none() && !row.is_setting(i) {
+                } else if forced.is_none() && !refusals::is_setting(row, i) {
                     promotion.number(*number)?;
                 }
             }

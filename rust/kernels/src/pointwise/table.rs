@@ -111,11 +111,6 @@ impl Row {
             }
     }
 
-    /// Input `i` is a setting of the op, such as `alpha`, and not an operand: it takes no part in promotion.
-    pub fn is_setting(&self, i: usize) -> bool {
-        self.defaults().get(i).copied().flatten().is_some()
-    }
-
     /// The program for a compute dtype. Bit i of `defaults`: number input i equals its default in the schema, so it is
     /// folded away (`x * 1`). The program keeps the row's inputs in number and order; folded ones are not read.
     pub fn program(&'static self, compute: DType, defaults: u32) -> Result<&'static Arc<Program>> {

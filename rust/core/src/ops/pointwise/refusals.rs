@@ -22,6 +22,11 @@ pub fn refuse(row: &Row, operands: &[TensorOrNumber<'_>], compute: DType) -> Res
     }
 }
 
+/// Whether input `i` is a setting of the op and not an operand: it takes no part in promotion.
+pub fn is_setting(row: &Row, i: usize) -> bool {
+    matches!((row.name, i), ("add" | "sub" | "rsub", 2) | ("addcmul" | "addcdiv", 3))
+}
+
 fn is_bool(operand: &TensorOrNumber<'_>) -> bool {
     match operand {
         TensorOrNumber::Tensor(tensor) => tensor.dtype() == DType::Bool,
