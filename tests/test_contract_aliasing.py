@@ -408,3 +408,10 @@ def test_in_place_result_of_a_higher_kind_is_refused():
 def test_in_place_that_would_grow_the_tensor_is_refused():
     with pytest.raises(RuntimeError, match=r"output with shape \[2\] doesn't match the broadcast shape \[3, 2\]"):
         torch.ones(2).add_(torch.ones(3, 2))
+
+
+def test_set_takes_a_storage_with_offset_size_and_stride():
+    source = torch.arange(6.0)
+    alias = torch.empty(0).set_(source.untyped_storage(), 1, (2, 2), (2, 1))
+    assert alias.tolist() == [[1, 2], [3, 4]]
+    assert torch.empty(0).set_(source.untyped_storage()).tolist() == [0, 1, 2, 3, 4, 5]
