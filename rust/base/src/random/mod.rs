@@ -16,6 +16,6 @@ mod wide;
 
 pub use integer::Discrete;
 pub use mt19937::Mt19937;
-pub use philox::Philox;
+pub use philox::{Philox, philox4x32_10};
 pub use real::Real;
 pub use source::{Algorithm, Source, unpredictable_seed};
