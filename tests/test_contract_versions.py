@@ -36,6 +36,16 @@ def test_resize_to_the_same_shape_writes_nothing():
     assert torch.zeros(2, 2).resize_(2, 2)._version == 0
 
 
+def test_resize_to_another_shape_is_a_write():
+    t = torch.zeros(2, 2)
+    t.resize_(3, 3)
+    assert t._version == 1
+    t.resize_(3, 3)
+    t.resize_(2, 2)
+    assert t._version == 2
+    assert torch.zeros(2, 2).resize_as_(torch.zeros(4))._version == 1
+
+
 def test_in_place_operators_count():
     t = torch.zeros(2)
     t += 1

@@ -105,17 +105,44 @@ def trunc_normal_(
             stacklevel=2,
         )
 
-    def cumulative(x: float) -> float:
-        return (1.0 + math.erf(x / math.sqrt(2.0))) / 2.0
-
     with rustorch.no_grad():
-        low, high = cumulative((a - mean) / std), cumulative((b - mean) / std)
-        # Uniform draws between the two probabilities, through the inverse of the normal distribution function.
-        tensor.uniform_(2 * low - 1, 2 * high - 1, generator=generator)
-        tensor.erfinv_()  # type: ignore[attr-defined]
-        tensor.mul_(std * math.sqrt(2.0))
-        tensor.add_(mean)
-        return tensor.clamp_(min=a, max=b)
+        inside = _normal_below((b - mean) / std) - _normal_below((a - mean) / std)
+        redraw = _redraw_outside if inside > 0.3 else _reject_under_density
+        return redraw(tensor, mean, std, a, b, generator)
+
+
+def _normal_below(x: float) -> float:
+    """The probability that a standard normal draw lies below ``x``."""
+    return (1.0 + math.erf(x / math.sqrt(2.0))) / 2.0
+
+
+def _redraw_outside(tensor: Tensor, mean: float, std: float, a: float, b: float, generator: Any) -> Tensor:
+    """Normal draws; whole rounds of new ones until none is left outside the bounds."""
+    # The bounds as the dtype represents them: a draw that was rounded onto a bound stays.
+    low, high = tensor.new_tensor(a).item(), tensor.new_tensor(b).item()
+    tensor.normal_(mean, std, generator=generator)
+    while (outside := (tensor < low) | (tensor > high)).any():
+        again = rustorch.empty_like(tensor).normal_(mean, std, generator=generator)
+        tensor.copy_(rustorch.where(outside, again, tensor))
+    return tensor
+
+
+def _reject_under_density(tensor: Tensor, mean: float, std: float, a: float, b: float, generator: Any) -> Tensor:
+    """Uniform draws between the bounds, each kept with the probability that its density has of the highest there.
+
+    For bounds far in a tail, where normal draws would nearly all fall outside.
+    """
+    peak = max(a, min(mean, b))
+    log_peak = -0.5 * ((peak - mean) / std) ** 2
+    draws = rustorch.empty_like(tensor)
+    heights = rustorch.empty_like(tensor)
+    pending = rustorch.ones_like(tensor, dtype=rustorch.bool)
+    while pending.any():
+        draws.uniform_(a, b, generator=generator)
+        tensor.copy_(rustorch.where(pending, draws, tensor))
+        log_density = draws.sub_(mean).div_(std).pow_(2).mul_(-0.5).sub_(log_peak)
+        pending &= heights.uniform_(generator=generator).log_().gt(log_density)
+    return tensor
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:

@@ -238,11 +238,4 @@ crate::ops! {
         ensure!(input.ndim() == 2, runtime, "trace: expected a matrix, but got tensor with dim {}", input.ndim());
         reduce::sum(&shape::diagonal(input, 0, 0, 1)?, None)
     }
-    /// Whether both tensors have the same shape and elements.
-    "equal(Tensor input, Tensor other) -> bool" [FUNCTION | METHOD | NO_OUT]
-    fn equal(input: &Tensor, other: &Tensor) -> Result<bool> {
-        if input.shape() != other.shape() { return Ok(false) }
-        let same = crate::ops::pointwise::call("eq", &[crate::op::TensorOrNumber::Tensor(input), crate::op::TensorOrNumber::Tensor(other)])?;
-        Ok(matches!(reduce::all(&same)?.item()?, Number::Bool(true)))
-    }
 }

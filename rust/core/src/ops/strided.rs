@@ -180,6 +180,7 @@ crate::ops! {
         checked_numel(size)?;
         if size != input.shape() {
             resize(input, Layout { shape: size.into(), strides: contiguous_strides(size), offset: input.offset() })?;
+            input.bump_version();
         }
         if let Some(format) = memory_format.filter(|format| *format != MemoryFormat::Contiguous) {
             let strides = copy::strides_for(&Layout::contiguous(size), format)?;

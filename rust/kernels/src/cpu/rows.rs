@@ -12,6 +12,7 @@ const GRAIN: usize = 16 * 1024;
 /// Calls `kernel` for each line along `dim` of `shape`, with the line's number (row-major over the other dimensions), the
 /// output's line and the inputs' lines, packed and as `T` whatever their layouts and dtypes are. `operands` are the output
 /// and the inputs; the output must not overlap an input.
+#[inline]
 pub fn each_row<T: Cast + Default, const N: usize>(
     shape: &[i64],
     dim: usize,
@@ -92,6 +93,7 @@ pub const COLUMNS: usize = 64;
 
 /// Where all operands are of type `T` and some loop over dimensions other than `dim` steps by one element in each of them,
 /// calls `kernel` for up to [`COLUMNS`] neighbouring lines at a time and returns true. Otherwise does nothing.
+#[inline]
 pub fn each_column_block<T: Cast, const N: usize>(
     shape: &[i64],
     dim: usize,

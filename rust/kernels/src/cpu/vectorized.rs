@@ -8,6 +8,7 @@
 pub fn vectorized<R>(work: impl FnOnce() -> R) -> R {
     #[cfg(target_arch = "x86_64")]
     {
+        #[inline] // compiled with its caller's family, and not again with every other
         #[target_feature(enable = "avx2,fma,f16c")]
         fn with_avx2<R>(work: impl FnOnce() -> R) -> R {
             work()

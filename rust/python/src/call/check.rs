@@ -3,11 +3,19 @@ use super::entry::table;
 use pyo3::prelude::*;
 use rustorch_core::schema::compile;
 
-/// What is wrong with the table: every Rust signature must agree with its schema, name by name and type by type.
+/// What is wrong with the table: every schema stands there once, and every Rust signature agrees with its schema, name
+/// by name and type by type.
 #[pyfunction]
 #[pyo3(name = "_check_table")]
 pub fn check_table() -> Vec<String> {
     let mut faults = vec![];
+    for op in table() {
+        for (at, def) in op.defs.iter().enumerate() {
+            if op.defs[..at].iter().any(|other| other.schema == def.schema) {
+                faults.push(format!("{}: declared twice", def.schema));
+            }
+        }
+    }
     for def in table().iter().flat_map(|op| &op.defs) {
         let text = def.schema;
         let schema = match compile(text) {

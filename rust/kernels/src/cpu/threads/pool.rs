@@ -24,7 +24,10 @@ pub struct Job {
 }
 impl Job {
     /// The job must not be run after `body` is gone.
+    #[inline]
     pub fn new<F: Fn(Range<usize>) + Sync>(n: usize, grain: usize, body: &F) -> Job {
+        // Inline, so that it is compiled with the family whose body it calls, and not again with every other family's.
+        #[inline]
         unsafe fn call<F: Fn(Range<usize>)>(body: *const (), range: Range<usize>) {
             // SAFETY: `Job::new` made this pair of a pointer to an F and the function for F.
             unsafe { (*body.cast::<F>())(range) }
