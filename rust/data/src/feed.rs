@@ -14,11 +14,16 @@ pub struct Task {
 }
 
 /// What names the samples of a batch.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub enum Keys {
     Indices(Vec<u64>),
     /// Keys of a Python sampler, pickled.
     Opaque(Vec<u8>),
+    /// The batch `turn` (from 0 in each epoch) of the stream that the worker at `place` reads.
+    Stream {
+        place: u32,
+        turn: u64,
+    },
 }
 
 impl Keys {
@@ -26,7 +31,7 @@ impl Keys {
     pub fn samples(&self) -> Option<usize> {
         match self {
             Keys::Indices(indices) => Some(indices.len()),
-            Keys::Opaque(_) => None,
+            Keys::Opaque(_) | Keys::Stream { .. } => None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use rustorch_base::random::philox4x32_10;
 
 /// What names the generators of one batch: its samples stand at `position`, `position + 1` ... of the epoch's order.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct BatchRandom {
     pub seed: u64,
     pub epoch: u64,
