@@ -76,7 +76,7 @@ $(VENV)/.python:
 	[ -n "$$python" ] || { echo "rustorch needs Python 3.11 or newer: install it from https://www.python.org/downloads, then run make again." >&2; exit 1; }; \
 	"$$python" -m venv "$(VENV)" > /dev/null || { echo "rustorch needs Python's venv module: install it (Debian and Ubuntu: apt install python3-venv), then run make again." >&2; exit 1; }
 	@echo "$(CURDIR)/python" > "$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/rustorch.pth"
-	@$(PY) -m pip install --quiet --disable-pip-version-check "$$(grep '^numpy==' requirements-examples.txt)"
+	@$(PY) -m pip install --quiet --disable-pip-version-check $$(grep -E '^(numpy|cloudpickle)==' requirements-examples.txt)
 	@touch $@
 
 $(VENV)/.examples: requirements-examples.txt $(VENV)/.python

@@ -14,7 +14,6 @@ from rustorch.utils.data import (
     TensorDataset,
     default_collate,
     default_convert,
-    get_worker_info,
 )
 
 Point = collections.namedtuple("Point", ["x", "y"])
@@ -168,12 +167,6 @@ def test_a_stream_takes_no_sampler(options) -> None:
 def test_options_that_exclude_each_other(options, message) -> None:
     with pytest.raises(ValueError, match=message):
         DataLoader(range(3), **options)
-
-
-def test_workers_are_not_built_and_say_so() -> None:
-    with pytest.raises(NotImplementedError, match=r"DataLoader\(num_workers=2\)"):
-        DataLoader(range(3), num_workers=2)
-    assert get_worker_info() is None
 
 
 def test_fixed_attributes() -> None:

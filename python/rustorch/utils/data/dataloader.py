@@ -1,15 +1,19 @@
 """The loader: an iterable of batches over a data set."""
 
+import copy
+import os
 import warnings
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 from rustorch import Generator
 from rustorch.utils.data._utils.collate import default_collate, default_convert
-from rustorch.utils.data._utils.fetch import _IterableDatasetFetcher, _MapDatasetFetcher
+from rustorch.utils.data._utils.iterator import _BaseDataLoaderIter, _SingleProcessDataLoaderIter
+from rustorch.utils.data._utils.resume import State, check, fresh
 from rustorch.utils.data._utils.worker import get_worker_info
 from rustorch.utils.data.dataset import Dataset, IterableDataset
-from rustorch.utils.data.sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler, _draw_seed
+from rustorch.utils.data.sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler
 
 __all__ = ["DataLoader", "default_collate", "default_convert", "get_worker_info"]
 
@@ -39,18 +43,26 @@ class DataLoader(Generic[Sample]):
         sampler: an iterable of keys, instead of ``shuffle``.
         batch_sampler: an iterable of lists of keys, instead of ``batch_size``, ``shuffle``, ``sampler`` and
             ``drop_last``.
-        num_workers: must be 0: the samples are loaded by this process.
+        num_workers: processes that load samples beside this one; 0: this process loads them itself.
         collate_fn: makes a batch of a list of samples; None: :func:`default_collate`, without batches
             :func:`default_convert`.
         pin_memory: accepted, with PyTorch's warning that no accelerator is found.
         drop_last: leave out a last batch that is not full.
-        timeout: must be 0 without workers.
-        worker_init_fn, multiprocessing_context, prefetch_factor, persistent_workers, in_order: options of workers.
+        timeout: seconds to wait for a batch of the workers; 0: as long as it takes.
+        worker_init_fn: called in each worker with its number, before it loads anything.
+        multiprocessing_context: checked as PyTorch checks it; workers are always started afresh, never forked.
         generator: where the random order comes from; None: the default generator.
+        prefetch_factor: batches that each worker prepares ahead; None: 2 with workers.
+        persistent_workers: keep the workers, and their copies of the data set, from epoch to epoch.
+        in_order: False allows batches in the order in which they get ready.
+
+    The data set travels to the workers by value (lambdas, closures, classes of a script work; nothing is imported
+    again), its arrays once for all of them. A worker that dies is replaced, and its batch is made again with the same
+    random numbers: ``random``, NumPy's global generator and rustorch are reseeded before every sample from the base
+    seed, the epoch and the sample's place in it.
 
     Raises:
         ValueError: options that exclude each other or are out of range.
-        NotImplementedError: ``num_workers`` is above 0.
 
     Example::
 
@@ -96,11 +108,9 @@ class DataLoader(Generic[Sample]):
         pin_memory_device: str = "",
         in_order: bool = True,
     ) -> None:
-        self._check_workers(num_workers, timeout, prefetch_factor, persistent_workers, multiprocessing_context)
-        if num_workers > 0:
-            raise NotImplementedError(
-                f"DataLoader(num_workers={num_workers}): worker processes are not built yet; use num_workers=0"
-            )
+        self._check_workers(num_workers, timeout, prefetch_factor, persistent_workers)
+        if num_workers > 0 and prefetch_factor is None:
+            prefetch_factor = 2
         self.dataset = dataset
         self.num_workers = num_workers
         self.prefetch_factor = prefetch_factor
@@ -133,11 +143,13 @@ class DataLoader(Generic[Sample]):
         self.__initialized = True
         # The length that len() told of a stream, to warn when more samples come.
         self._IterableDataset_len_called: int | None = None
+        self._iterator: _BaseDataLoaderIter | None = None
+        self._latest: Callable[[], _BaseDataLoaderIter | None] = lambda: None
+        self._resumed: State | None = None
+        self.check_worker_number_rationality(stacklevel=3)
 
     @staticmethod
-    def _check_workers(
-        num_workers: int, timeout: float, prefetch_factor: int | None, persistent_workers: bool, context: Any
-    ) -> None:
+    def _check_workers(num_workers: int, timeout: float, prefetch_factor: int | None, persistent_workers: bool) -> None:
         if num_workers < 0:
             raise ValueError("num_workers option should be non-negative; use num_workers=0 to disable multiprocessing.")
         if timeout < 0:
@@ -151,11 +163,36 @@ class DataLoader(Generic[Sample]):
             raise ValueError("prefetch_factor option should be non-negative")
         if persistent_workers and num_workers == 0:
             raise ValueError("persistent_workers option needs num_workers > 0")
-        if context is not None and num_workers == 0:
-            raise ValueError(
-                "multiprocessing_context can only be used with multi-process loading (num_workers > 0), "
-                f"but got num_workers={num_workers}"
-            )
+
+    @property
+    def multiprocessing_context(self) -> Any:
+        return self.__multiprocessing_context
+
+    @multiprocessing_context.setter
+    def multiprocessing_context(self, context: Any) -> None:
+        """How PyTorch would start its workers: the value is checked and kept."""
+        if context is not None:
+            import multiprocessing
+
+            if self.num_workers == 0:
+                raise ValueError(
+                    "multiprocessing_context can only be used with multi-process loading (num_workers > 0), "
+                    f"but got num_workers={self.num_workers}"
+                )
+            if isinstance(context, str):
+                known = multiprocessing.get_all_start_methods()
+                if context not in known:
+                    raise ValueError(
+                        f"multiprocessing_context option should specify a valid start method in {known!r}, but got "
+                        f"multiprocessing_context={context!r}"
+                    )
+                context = multiprocessing.get_context(context)
+            if not isinstance(context, multiprocessing.context.BaseContext):
+                raise TypeError(
+                    "multiprocessing_context option should be a valid context object or a string specifying the "
+                    f"start method, but got multiprocessing_context={context}"
+                )
+        self.__multiprocessing_context = context
 
     @staticmethod
     def _check_stream(shuffle: bool | None, sampler: Any, batch_sampler: Any) -> None:
@@ -194,8 +231,80 @@ class DataLoader(Generic[Sample]):
             raise ValueError(f"{attr} attribute should not be set after {type(self).__name__} is initialized")
         super().__setattr__(attr, val)
 
-    def __iter__(self) -> "_SingleProcessDataLoaderIter":
-        return _SingleProcessDataLoaderIter(self)
+    def __iter__(self) -> _BaseDataLoaderIter:
+        if not self.persistent_workers:
+            return self._get_iterator()
+        if self._iterator is None:
+            self._iterator = self._get_iterator()
+        else:
+            self._iterator._reset(self)
+        return self._iterator
+
+    def _get_iterator(self) -> _BaseDataLoaderIter:
+        iterator: _BaseDataLoaderIter
+        if self.num_workers == 0:
+            iterator = _SingleProcessDataLoaderIter(self)
+        else:
+            from rustorch.utils.data._utils.multiprocess import _MultiProcessingDataLoaderIter
+
+            self.check_worker_number_rationality(stacklevel=5)
+            iterator = _MultiProcessingDataLoaderIter(self)
+        self._latest = weakref.ref(iterator)
+        return iterator
+
+    def state_dict(self) -> State:
+        """Returns where the latest iterator is in its epoch.
+
+        :meth:`load_state_dict` of a loader over the same data set goes on from there, with any number of workers and
+        any batch size.
+
+        Example::
+
+            >>> import rustorch as torch
+            >>> from rustorch.utils.data import DataLoader
+            >>> loader = DataLoader(range(6), batch_size=2, shuffle=True)
+            >>> batches = iter(loader)
+            >>> first = next(batches)
+            >>> state = loader.state_dict()
+            >>> other = DataLoader(range(6), batch_size=4, shuffle=True)
+            >>> other.load_state_dict(state)
+            >>> (torch.cat(list(batches)) == torch.cat(list(other))).all()
+            tensor(True)
+        """
+        if self._resumed is not None:
+            return copy.deepcopy(self._resumed)
+        iterator = self._latest()
+        state = None if iterator is None else iterator.state()
+        return fresh(self) if state is None else state
+
+    def load_state_dict(self, state_dict: State) -> None:
+        """Makes the next ``iter()`` go on where a loader was when its :meth:`state_dict` was taken.
+
+        Raises:
+            ValueError: the state is of another data set, or of a stream with another number of workers.
+        """
+        self._resumed = copy.deepcopy(check(self, state_dict))
+        self._iterator = None
+
+    def _take_resumed(self) -> State | None:
+        resumed, self._resumed = self._resumed, None
+        return resumed
+
+    def check_worker_number_rationality(self, stacklevel: int = 2) -> None:
+        """Warns when there are more workers than processors that this process may use."""
+        processors = len(os.sched_getaffinity(0))
+        if self.num_workers > processors:
+            warnings.warn(
+                f"This DataLoader will create {self.num_workers} worker processes in total. Our suggested max number "
+                f"of worker in current system is {processors}, which is smaller than what this DataLoader is going to "
+                "create. Please be aware that excessive worker creation might get DataLoader running slow or even "
+                "freeze, lower the worker number to avoid potential slowness/freeze if necessary.",
+                stacklevel=stacklevel,
+            )
+
+    @property
+    def _is_stream(self) -> bool:
+        return self._dataset_kind == _DatasetKind.Iterable
 
     @property
     def _auto_collation(self) -> bool:
@@ -216,55 +325,10 @@ class DataLoader(Generic[Sample]):
         return length // self.batch_size if self.drop_last else -(-length // self.batch_size)
 
 
-class _SingleProcessDataLoaderIter:
-    """One epoch, loaded by this process."""
+def __getattr__(name: str) -> Any:
+    """The iterator with workers, and with it cloudpickle, is imported when it is first asked for."""
+    if name == "_MultiProcessingDataLoaderIter":
+        from rustorch.utils.data._utils.multiprocess import _MultiProcessingDataLoaderIter
 
-    def __init__(self, loader: DataLoader[Any]) -> None:
-        self._dataset = loader.dataset
-        self._index_sampler = loader._index_sampler
-        if loader.pin_memory and loader.pin_memory_device:
-            warnings.warn(
-                "pin_memory_device is deprecated, the current accelerator will be used as the device,"
-                f"ignore pin_memory_device='{loader.pin_memory_device}'.",
-                stacklevel=3,
-            )
-        if loader.pin_memory:
-            warnings.warn(
-                "'pin_memory' argument is set as true but no accelerator is found, "
-                "then device pinned memory won't be used.",
-                stacklevel=3,
-            )
-        self._sampler_iter = iter(self._index_sampler)
-        # Drawn for workers only, but always: what is drawn afterwards depends on it.
-        self._base_seed = _draw_seed(loader.generator)
-        if loader.timeout != 0:
-            raise AssertionError("_SingleProcessDataLoaderIter requires timeout == 0")
-        stream = loader._dataset_kind == _DatasetKind.Iterable
-        fetcher = _IterableDatasetFetcher if stream else _MapDatasetFetcher
-        self._fetch = fetcher(loader.dataset, loader._auto_collation, loader.collate_fn, loader.drop_last).fetch
-        self._told_length = loader._IterableDataset_len_called if stream else None
-        self._num_yielded = 0
-
-    def __iter__(self) -> "_SingleProcessDataLoaderIter":
-        return self
-
-    def __next__(self) -> Any:
-        batch = self._fetch(next(self._sampler_iter))
-        self._num_yielded += 1
-        if self._told_length is not None and self._num_yielded > self._told_length:
-            warnings.warn(
-                f"Length of IterableDataset {self._dataset} was reported to be {self._told_length}"
-                f"(when accessing len(dataloader)), but {self._num_yielded} samples have been fetched. ",
-                stacklevel=2,
-            )
-        return batch
-
-    def next(self) -> Any:
-        """The old form of ``next(iterator)``."""
-        return self.__next__()
-
-    def __len__(self) -> int:
-        return len(self._index_sampler)
-
-    def __getstate__(self) -> Any:
-        raise NotImplementedError(f"{type(self).__name__} cannot be pickled")
+        return _MultiProcessingDataLoaderIter
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

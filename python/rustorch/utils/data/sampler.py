@@ -3,7 +3,7 @@
 The draws and their order are PyTorch's, so that the same seed gives the same batches.
 """
 
-from collections.abc import Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
@@ -95,10 +95,16 @@ class RandomSampler(Sampler[int]):
         return len(self.data_source) if self._num_samples is None else self._num_samples
 
     def __iter__(self) -> Iterator[int]:
+        return self._in_order_of(None, lambda _: None)
+
+    def _in_order_of(self, seed: int | None, began: Callable[[int], None]) -> Iterator[int]:
+        """The order of a seed; without a generator and a seed, of one that is drawn now. ``began`` is told which."""
         generator = self.generator
         if generator is None:
+            seed = _draw_seed(None) if seed is None else seed
+            began(seed)
             generator = Generator()
-            generator.manual_seed(_draw_seed(None))
+            generator.manual_seed(seed)
         size, wanted = len(self.data_source), self.num_samples
         if self.replacement:
             chunks = [_DRAWN_AT_ONCE] * (wanted // _DRAWN_AT_ONCE) + [wanted % _DRAWN_AT_ONCE]
@@ -207,7 +213,10 @@ class BatchSampler(Sampler[list[int]]):
         self.drop_last = drop_last
 
     def __iter__(self) -> Iterator[list[int]]:
-        positions = iter(self.sampler)
+        yield from self._of(iter(self.sampler))
+
+    def _of(self, positions: Iterator[int]) -> Iterator[list[int]]:
+        """Batches of the given positions."""
         while batch := list(islice(positions, self.batch_size)):
             if self.drop_last and len(batch) < self.batch_size:
                 return

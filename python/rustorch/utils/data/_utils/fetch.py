@@ -33,16 +33,39 @@ class _IterableDatasetFetcher:
 
 
 class _MapDatasetFetcher:
-    """Looks samples up by index, all of a batch at once where the data set can (``__getitems__``)."""
+    """Looks samples up by index, all of a batch at once where the data set can (``__getitems__``).
 
-    def __init__(self, dataset: Any, auto_collation: bool, collate_fn: Callable[[Any], Any], drop_last: bool) -> None:
+    ``before(offset)`` is called before the sample at this offset of the batch is looked up; before all of them where
+    the data set gives them at once.
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        auto_collation: bool,
+        collate_fn: Callable[[Any], Any],
+        drop_last: bool,
+        before: Callable[[int], None] | None = None,
+    ) -> None:
         self._dataset = dataset
         self._auto_collation = auto_collation
         self._collate = collate_fn
+        self._before = before
 
     def fetch(self, index: Any) -> Any:
-        dataset = self._dataset
+        dataset, before = self._dataset, self._before
+        if before is not None:
+            before(0)
         if not self._auto_collation:
             return self._collate(dataset[index])
         many = getattr(dataset, "__getitems__", None)
-        return self._collate(many(index) if many else [dataset[position] for position in index])
+        if many:
+            return self._collate(many(index))
+        if before is None:
+            return self._collate([dataset[position] for position in index])
+        samples = []
+        for offset, position in enumerate(index):
+            if offset:
+                before(offset)
+            samples.append(dataset[position])
+        return self._collate(samples)

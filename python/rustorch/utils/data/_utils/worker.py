@@ -1,12 +1,26 @@
 """What a worker process of the loader knows about itself."""
 
+from dataclasses import dataclass
 from typing import Any
 
+# Set by the program of a worker process.
+_worker_info: "WorkerInfo | None" = None
 
-def get_worker_info() -> Any:
+
+@dataclass(frozen=True, slots=True)
+class WorkerInfo:
+    """The identity of a worker: its ``id`` of ``num_workers``, its ``seed`` and its own copy of the ``dataset``."""
+
+    id: int
+    num_workers: int
+    seed: int
+    dataset: Any
+    rng: Any = None
+    worker_method: str | None = "multiprocessing"
+
+
+def get_worker_info() -> WorkerInfo | None:
     """Returns the identity of the loader's worker that runs this code, None in the main process.
-
-    All code runs in the main process until the loader starts workers (``num_workers > 0``).
 
     Example::
 
@@ -14,4 +28,4 @@ def get_worker_info() -> Any:
         >>> get_worker_info() is None
         True
     """
-    return None
+    return _worker_info

@@ -1,0 +1,37 @@
+"""An exception of a worker, on its way to the caller."""
+
+import sys
+import traceback
+from typing import Any, NoReturn
+
+
+class _PlainKeyErrorText(str):
+    """``str(KeyError(text))`` is the text's repr, which would put a traceback on one line."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+class ExceptionWrapper:
+    """The class and the formatted traceback of the exception being handled; ``reraise`` raises it again elsewhere."""
+
+    def __init__(self, exc_info: Any = None, where: str = "in background") -> None:
+        info: Any = sys.exc_info() if exc_info is None else exc_info
+        self.exc_type: Any = info[0]
+        # Only text is kept: a traceback object would keep frames alive.
+        self.exc_msg = "".join(traceback.format_exception(*info))
+        self.where = where
+
+    def reraise(self) -> NoReturn:
+        """Raises an exception of the original class with the worker's traceback as its text."""
+        text = f"Caught {self.exc_type.__name__} {self.where}.\nOriginal {self.exc_msg}"
+        if self.exc_type is KeyError:
+            text = _PlainKeyErrorText(text)
+        elif getattr(self.exc_type, "message", None):
+            raise self.exc_type(message=text)
+        try:
+            exception = self.exc_type(text)
+        except Exception:
+            # A class that wants other arguments than a text.
+            raise RuntimeError(text) from None
+        raise exception

@@ -1,0 +1,154 @@
+"""How a data set travels to the worker processes: by value, and its arrays once.
+
+The code goes through cloudpickle, so lambdas, closures and everything of a script without ``__main__`` guard work: no
+worker ever imports the script again. The bytes of NumPy arrays and tensors leave the pickle (protocol 5) and lie page
+by page in one memory file, which every worker maps privately: unchanged pages exist once on the machine.
+"""
+
+import ctypes
+import io
+import mmap
+import os
+import pickle
+import random
+import struct
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import cloudpickle
+
+import rustorch
+
+_PAGE = mmap.PAGESIZE
+_Reduced = tuple[Callable[..., Any], tuple[Any, ...]]
+
+
+def storage_bytes(storage: Any) -> Any:
+    """The bytes of a storage as a writable buffer; the storage must outlive it."""
+    return (ctypes.c_ubyte * storage.nbytes()).from_address(storage.data_ptr())
+
+
+def storage_over(buffer: Any) -> Any:
+    """The storage over a buffer's own memory."""
+    if not memoryview(buffer).nbytes:
+        return rustorch.empty(0, dtype=rustorch.uint8).untyped_storage()
+    return rustorch.frombuffer(buffer, dtype=rustorch.uint8).untyped_storage()
+
+
+def attribute_of(module: str, name: str) -> Any:
+    """The worker's own object of this name."""
+    __import__(module)
+    return getattr(sys.modules[module], name)
+
+
+def _memmap_from_file(name: str, mode: str, offset: int, shape: Any, strides: Any, dtype: Any, length: int) -> Any:
+    import numpy
+
+    raw = numpy.memmap(name, dtype=numpy.uint8, mode=mode, offset=offset, shape=(length,))  # type: ignore[call-overload]
+    return numpy.ndarray.__new__(numpy.memmap, shape, dtype, raw, 0, strides)
+
+
+def _reduce_memmap(array: Any) -> _Reduced | None:
+    """A memory-mapped file is mapped again by the worker; None for what no longer lies in one."""
+    import numpy
+
+    source = array
+    while isinstance(source, numpy.ndarray) and not isinstance(source, mmap.mmap):
+        if source.base is None:
+            return None
+        source = source.base
+    if not isinstance(source, mmap.mmap) or array.filename is None or any(step < 0 for step in array.strides):
+        return None
+    start = array.offset - array.offset % mmap.ALLOCATIONGRANULARITY
+    first = numpy.frombuffer(source, numpy.uint8).__array_interface__["data"][0]
+    offset = start + array.__array_interface__["data"][0] - first
+    last = sum(step * (size - 1) for step, size in zip(array.strides, array.shape, strict=True))
+    length = last + array.itemsize if array.size else 0
+    mode = "r+" if array.mode == "w+" else array.mode
+    return _memmap_from_file, (str(array.filename), mode, offset, array.shape, array.strides, array.dtype, length)
+
+
+class Pickler(cloudpickle.Pickler):
+    """cloudpickle, with storages out of band and the hidden generators by name.
+
+    ``from random import uniform`` is a method bound to a hidden generator. By value a worker would draw from a private
+    copy that no reseeding reaches, and all workers would draw the same numbers.
+    """
+
+    def reducer_override(self, obj: Any) -> Any:
+        named = _named(obj)
+        if named is not None:
+            return attribute_of, named
+        if type(obj).__module__ == "numpy" and type(obj).__name__ == "memmap":
+            return _reduce_memmap(obj) or NotImplemented
+        if isinstance(obj, rustorch.UntypedStorage):
+            return storage_over, (pickle.PickleBuffer(storage_bytes(obj)),)
+        return super().reducer_override(obj)
+
+
+def _named(obj: Any) -> tuple[str, str] | None:
+    """Where an object lies that every process has one of."""
+    if obj is random._inst:  # type: ignore[attr-defined]
+        return "random", "_inst"
+    if obj is rustorch.default_generator:
+        return "rustorch", "default_generator"
+    drawing = sys.modules.get("numpy.random.mtrand")
+    if drawing is not None and obj is drawing._rand:
+        return "numpy.random.mtrand", "_rand"
+    return None
+
+
+def _dump(obj: Any, buffers: list[pickle.PickleBuffer]) -> bytes:
+    stream = io.BytesIO()
+    Pickler(stream, protocol=5, buffer_callback=buffers.append).dump(obj)
+    return stream.getvalue()
+
+
+def dump_into(descriptor: int, obj: Any) -> int:
+    """Writes an object into an empty memory file; returns the file's length.
+
+    The file: a table of (offset, length) for each part, the count first; the pickle; then the buffers, at pages.
+
+    Raises:
+        TypeError, AttributeError, pickle.PicklingError ...: what pickling raised, with the path of the culprit
+            (``dataset.transform.lock``) in its text.
+    """
+    from rustorch.utils.data._utils.culprit import explain
+
+    buffers: list[pickle.PickleBuffer] = []
+    try:
+        code = _dump(obj, buffers)
+    except Exception as error:
+        raise explain(error, obj, lambda part: _dump(part, [])) from error
+    parts = [memoryview(code)] + [buffer.raw() for buffer in buffers]
+    table, end = [], _round_up(8 + 16 * len(parts))
+    for part in parts:
+        table.append(struct.pack("<QQ", end, part.nbytes))
+        end = _round_up(end + part.nbytes)
+    os.ftruncate(descriptor, end)
+    _write(descriptor, memoryview(struct.pack("<Q", len(parts)) + b"".join(table)), 0)
+    for part, entry in zip(parts, table, strict=True):
+        _write(descriptor, part, struct.unpack("<QQ", entry)[0])
+    return end
+
+
+def _round_up(offset: int) -> int:
+    return -(-offset // _PAGE) * _PAGE
+
+
+def _write(descriptor: int, part: memoryview, offset: int) -> None:
+    done = 0
+    while done < part.nbytes:
+        done += os.pwrite(descriptor, part[done:], offset + done)
+
+
+def load_from(descriptor: int) -> Any:
+    """The object of a memory file. Its arrays lie in the file's pages, which this process gets its own copy of when it
+    writes to them."""
+    mapped = mmap.mmap(descriptor, 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+    (count,) = struct.unpack_from("<Q", mapped, 0)
+    view = memoryview(mapped)
+    places = [struct.unpack_from("<QQ", mapped, 8 + 16 * position) for position in range(count)]
+    code, *buffers = (view[offset : offset + length] for offset, length in places)
+    return pickle.loads(code, buffers=buffers)
