@@ -10,3 +10,4 @@ pub mod payload;
 pub mod ring;
 pub mod source;
 pub mod sys;
+pub mod worker;
