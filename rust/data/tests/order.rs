@@ -1,4 +1,5 @@
 //! The order as a whole: every sample once an epoch, the same stream for any split of it, and well shuffled.
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 use rustorch_data::order::{Plan, Shuffle, State, Tail};
 
 const SHUFFLES: [Shuffle; 3] = [Shuffle::Off, Shuffle::Full, Shuffle::Blocks { block: 16, window: 4 }];

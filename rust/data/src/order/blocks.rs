@@ -26,7 +26,7 @@ impl BlockPermutation {
         let count = len.div_ceil(block);
         let blocks = Permutation::new(count, key_of(&[key, BLOCK_LEVEL]));
         let short_slot = if count == 0 { 0 } else { blocks.position_of(count - 1) };
-        let missing = if len % block == 0 { 0 } else { block - len % block };
+        let missing = count * block - len;
         BlockPermutation { len, block, window, key, blocks, short_slot, missing }
     }
 

@@ -92,13 +92,13 @@ impl Plan {
         ensure!(self.batch_size > 0, value, "batch_size should be a positive integer value, but got batch_size=0");
         ensure!(self.rank < self.ranks, value, "rank {} is not below the number of ranks, {}", self.rank, self.ranks);
         ensure!(self.stride_checked().is_some(), value, "batch_size {} on {} ranks overflows", self.batch_size, self.ranks);
-        ensure!(self.len <= i64::MAX as u64, value, "a source of {} samples is too long", self.len);
+        ensure!(i64::try_from(self.len).is_ok(), value, "a source of {} samples is too long", self.len);
         ensure!(self.position <= self.len, value, "position {} lies beyond the {} samples of an epoch", self.position, self.len);
         Ok(())
     }
 
     fn stride_checked(&self) -> Option<u64> {
-        self.batch_size.checked_mul(self.ranks).filter(|&stride| stride <= i64::MAX as u64)
+        self.batch_size.checked_mul(self.ranks).filter(|&stride| i64::try_from(stride).is_ok())
     }
     /// Positions that one batch of all ranks takes.
     fn stride(&self) -> u64 {

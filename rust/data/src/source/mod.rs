@@ -1,12 +1,23 @@
 //! Where samples come from: random access to samples of fixed shape ([`Source`]), and the sources themselves.
+pub mod columns;
+pub mod convert;
+pub mod damage;
+pub mod fingerprint;
+pub mod idx;
 pub mod memory;
+pub mod npy;
+mod npy_header;
 mod random;
+pub mod root;
+pub mod tokens;
 
 use rustorch_base::{DType, Result, bail, ensure};
 use smallvec::SmallVec;
 
+pub use columns::ColumnSource;
 pub use memory::MemorySource;
 pub use random::{BatchRandom, SampleRandom, sample_key};
+pub use root::Root;
 
 /// Rows asked for before they are read: random rows defeat the hardware prefetcher, and two ahead doubles the gather.
 pub const AHEAD: usize = 2;

@@ -1,0 +1,167 @@
+//! Opening files, confined to one folder where the service was given one: no `..` and no link leads out of it.
+use super::fingerprint::Fingerprint;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+use rustorch_base::{Error, Result, bail};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+/// Where files may be opened.
+pub struct Root {
+    confined: Option<(PathBuf, OwnedFd)>,
+}
+
+/// A regular file that has been opened, and what was known of it then.
+pub struct OpenFile {
+    pub file: File,
+    /// As the caller named it: for messages.
+    pub path: PathBuf,
+    pub len: u64,
+    /// Nanoseconds since 1970.
+    pub modified: u64,
+}
+
+impl OpenFile {
+    pub fn add_to(&self, fingerprint: &mut Fingerprint) {
+        fingerprint.text(&self.path.to_string_lossy());
+        fingerprint.number(self.len);
+        fingerprint.number(self.modified);
+    }
+}
+
+/// One entry of a folder.
+pub struct Entry {
+    pub name: String,
+    pub is_folder: bool,
+}
+
+impl Root {
+    /// Any file that the process may read.
+    pub fn anywhere() -> Root {
+        Root { confined: None }
+    }
+
+    /// Files under `folder` alone. Relative paths begin there.
+    pub fn confined(folder: &Path) -> Result<Root> {
+        let whole = std::fs::canonicalize(folder).map_err(|e| refused(folder, &e))?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let descriptor = rustix::fs::openat(CWD, &whole, flags, Mode::empty()).map_err(|e| refused(folder, &e.into()))?;
+        Ok(Root { confined: Some((whole, descriptor)) })
+    }
+
+    /// The folder that paths are confined to.
+    pub fn folder(&self) -> Option<&Path> {
+        self.confined.as_ref().map(|(path, _)| path.as_path())
+    }
+
+    fn descriptor(&self, path: &Path, flags: OFlags) -> Result<OwnedFd> {
+        let flags = flags | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY; // opening a pipe must not wait for its writer
+        let Some((folder, root)) = &self.confined else {
+            return rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(|e| refused(path, &e.into()));
+        };
+        let inside = path.strip_prefix(folder).unwrap_or(path);
+        let inside = if inside.as_os_str().is_empty() { Path::new(".") } else { inside };
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        rustix::fs::openat2(root, inside, flags, Mode::empty(), resolve).map_err(|e| match e {
+            Errno::XDEV => {
+                Error::value(format!("'{}' leads out of the folder '{}' that the service may read", path.display(), folder.display()))
+            }
+            Errno::NOSYS => Error::os("this kernel cannot confine paths to a folder: openat2 (Linux 5.6) is needed".to_string()),
+            other => refused(path, &other.into()),
+        })
+    }
+
+    /// Opens a regular file for reading.
+    pub fn open(&self, path: &Path) -> Result<OpenFile> {
+        let file = File::from(self.descriptor(path, OFlags::RDONLY)?);
+        let data = file.metadata().map_err(|e| refused(path, &e))?;
+        if !data.is_file() {
+            bail!(os, "'{}' is not a regular file", path.display());
+        }
+        let modified = data.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map_or(0, |age| age.as_nanos() as u64);
+        Ok(OpenFile { file, path: path.to_owned(), len: data.len(), modified })
+    }
+
+    /// The entries of a folder, sorted by name as Python sorts them (by code point). Links count as what they lead to.
+    pub fn list(&self, path: &Path) -> Result<Vec<Entry>> {
+        let descriptor = self.descriptor(path, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        let mut entries = Vec::new();
+        for entry in Dir::read_from(&descriptor).map_err(|e| refused(path, &e.into()))? {
+            let entry = entry.map_err(|e| refused(path, &e.into()))?;
+            let Ok(name) = entry.file_name().to_str() else {
+                bail!(value, "'{}' holds a name that is not UTF-8: {:?}", path.display(), entry.file_name());
+            };
+            if name != "." && name != ".." {
+                let is_folder = match entry.file_type() {
+                    FileType::Directory => true,
+                    FileType::RegularFile => false,
+                    _ => leads_to_folder(&descriptor, name),
+                };
+                entries.push(Entry { name: name.to_owned(), is_folder });
+            }
+        }
+        entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
+    }
+}
+
+/// What a link (or an entry whose kind the file system does not tell) is. Only its kind is looked at here; opening it
+/// is confined like everything else.
+fn leads_to_folder(folder: impl AsFd, name: &str) -> bool {
+    rustix::fs::statat(folder, name, AtFlags::empty()).is_ok_and(|data| FileType::from_raw_mode(data.st_mode) == FileType::Directory)
+}
+
+fn refused(path: &Path, error: &std::io::Error) -> Error {
+    Error::os(format!("{error}: '{}'", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn nothing_outside_the_folder_opens() {
+        let outer = tempfile::tempdir().unwrap();
+        let inner = outer.path().join("data");
+        std::fs::create_dir_all(inner.join("sub")).unwrap();
+        std::fs::write(outer.path().join("secret"), "s").unwrap();
+        std::fs::write(inner.join("sub/file"), "abc").unwrap();
+        symlink("../../secret", inner.join("sub/up")).unwrap();
+        symlink(outer.path().join("secret"), inner.join("absolute")).unwrap();
+        symlink("sub/file", inner.join("within")).unwrap();
+        let root = Root::confined(&inner).unwrap();
+        for inside in ["sub/file", "within", "sub/../sub/file"] {
+            assert_eq!(root.open(Path::new(inside)).unwrap().len, 3, "{inside}");
+        }
+        assert_eq!(root.open(&std::fs::canonicalize(inner.join("sub/file")).unwrap()).unwrap().len, 3);
+        for outside in ["../secret", "sub/up", "absolute", "sub/../../secret", "/etc/passwd"] {
+            let Err(error) = root.open(Path::new(outside)) else { panic!("{outside} was opened") };
+            assert!(error.message.contains("leads out of the folder"), "{error}");
+        }
+        assert!(root.open(Path::new("sub")).is_err());
+        assert!(root.list(Path::new("..")).is_err());
+    }
+
+    #[test]
+    fn a_pipe_is_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        rustix::fs::mknodat(CWD, folder.path().join("pipe"), FileType::Fifo, Mode::RUSR, 0).unwrap();
+        assert!(Root::anywhere().open(&folder.path().join("pipe")).is_err());
+    }
+
+    #[test]
+    fn folders_list_sorted_with_links_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["b", "B", "a"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        symlink("a", folder.path().join("link")).unwrap();
+        std::fs::write(folder.path().join("file"), "").unwrap();
+        let entries = Root::anywhere().list(folder.path()).unwrap();
+        let names: Vec<_> = entries.iter().map(|entry| (entry.name.as_str(), entry.is_folder)).collect();
+        assert_eq!(names, [("B", true), ("a", true), ("b", true), ("file", false), ("link", true)]);
+    }
+}
