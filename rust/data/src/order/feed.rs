@@ -38,7 +38,7 @@ impl PlanFeed {
         let part = self.plan.part(number).filter(|_| self.end.is_none_or(|end| number < end))?;
         let mut indices = Vec::with_capacity(part.samples as usize);
         self.plan.indices(&part, &mut indices);
-        Some(Task { number, seed: self.plan.seed, epoch: part.epoch, position: part.position, keys: Keys::Indices(indices) })
+        Some(Task { number, random: self.plan.random(&part), keys: Keys::Indices(indices) })
     }
 
     fn place(&self) -> MutexGuard<'_, Place> {
@@ -89,15 +89,15 @@ mod tests {
         let feed = PlanFeed::new(Plan { shuffle: Shuffle::Full, position: 5, ..Plan::new(10, 4) }, Some(2));
         assert_eq!(feed.end(), Some(2 + 3));
         let (Next::Task(first), Next::Task(second)) = (feed.next(), feed.next()) else { panic!("two tasks") };
-        assert_eq!((first.epoch, first.position, second.position), (0, 5, 9));
-        assert_eq!(second.keys.len(), Some(1));
+        assert_eq!((first.random.epoch, first.random.position, second.random.position), (0, 5, 9));
+        assert!(matches!(&second.keys, Keys::Indices(indices) if indices.len() == 1));
         feed.give_back(second.clone());
         feed.give_back(first.clone());
         assert_eq!(feed.next(), Next::Task(first));
         assert_eq!(feed.next(), Next::Task(second));
         assert_eq!(numbers(&feed), [2, 3, 4]);
         assert_eq!(feed.next(), Next::Ended);
-        assert_eq!(feed.task(2).map(|task| (task.epoch, task.position)), Some((1, 0)));
+        assert_eq!(feed.task(2).map(|task| (task.random.epoch, task.random.position)), Some((1, 0)));
     }
 
     #[test]
