@@ -148,3 +148,53 @@ def test_scaled_dot_product_attention_is_causal():
     q = torch.randn(1, 3, 2)
     out = F.scaled_dot_product_attention(q, q, q, is_causal=True)
     assert torch.allclose(out[0, 0], q[0, 0])
+
+
+def transposed_by_definition(x, w, stride, padding, output_padding, dilation):
+    """Every input element adds its scaled kernel to the uncropped output (one channel)."""
+    size = [
+        (x.shape[d] - 1) * stride[d] - 2 * padding[d] + dilation[d] * (w.shape[d] - 1) + output_padding[d] + 1
+        for d in (0, 1)
+    ]
+    room = torch.zeros(40, 40, dtype=x.dtype)
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            top, left = i * stride[0], j * stride[1]
+            height, width = dilation[0] * (w.shape[0] - 1) + 1, dilation[1] * (w.shape[1] - 1) + 1
+            room[top : top + height : dilation[0], left : left + width : dilation[1]] += x[i, j] * w
+    return room[padding[0] : padding[0] + size[0], padding[1] : padding[1] + size[1]]
+
+
+@pytest.mark.parametrize(
+    ("stride", "padding", "output_padding", "dilation"),
+    [
+        ((2, 1), (2, 2), (0, 1), (1, 2)),
+        ((3, 1), (1, 2), (2, 1), (1, 2)),
+        ((1, 1), (0, 0), (1, 2), (2, 3)),
+        ((2, 2), (1, 1), (1, 1), (1, 1)),
+    ],
+)
+def test_output_padding_of_a_whole_stride_shows_what_padding_cut(stride, padding, output_padding, dilation):
+    x = torch.randn(5, 4, dtype=torch.float64, requires_grad=True)
+    w = torch.randn(3, 2, dtype=torch.float64, requires_grad=True)
+
+    def transposed(x, w):
+        options = {"stride": stride, "padding": padding, "output_padding": output_padding, "dilation": dilation}
+        return F.conv_transpose2d(x[None, None], w[None, None], **options)[0, 0]
+
+    expected = transposed_by_definition(x.detach(), w.detach(), stride, padding, output_padding, dilation)
+    torch.testing.assert_close(transposed(x, w), expected)
+    assert torch.autograd.gradcheck(transposed, (x, w))
+
+
+def test_what_circular_padding_crops_takes_no_part_in_the_circle():
+    x = torch.arange(5.0).view(1, 5)
+    assert F.pad(x, (-1, 2), mode="circular").tolist() == [[1, 2, 3, 4, 1, 2]]
+    assert F.pad(x, (2, -1), mode="circular").tolist() == [[2, 3, 0, 1, 2, 3]]
+
+
+def test_plus_is_the_tensor_itself():
+    x = torch.ones(2, requires_grad=True)
+    assert +x is x and torch.positive(x) is x
+    with pytest.raises(RuntimeError, match=r"The `\+` operator, on a bool tensor is not supported."):
+        torch.positive(torch.ones(2, dtype=torch.bool))

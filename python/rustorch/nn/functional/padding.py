@@ -82,7 +82,9 @@ def _sources(input: Tensor, dim: int, before: int, after: int, mode: str) -> Ten
             raise RuntimeError("Padding value causes wrapping around more than once.")
         if before + after + size < 0:
             raise RuntimeError("Negative padding value is resulting in an empty dimension")
-        return places.remainder(size)
+        # What is cropped takes no part in the circle.
+        first, last = max(0, -before), size - max(0, -after)
+        return (places - first).remainder(last - first) + first
     if before >= size or after >= size:
         raise RuntimeError(
             "Argument #4: Padding size should be less than the corresponding input dimension, but got: padding "

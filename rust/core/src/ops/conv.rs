@@ -285,19 +285,40 @@ fn with_padding(input: &Tensor, weight: &Tensor, padding: &str, mut steps: Steps
             let mut padded = input.clone();
             for (d, t) in total.iter().enumerate().filter(|(_, t)| *t % 2 == 1) {
                 let _ = t;
-                padded = pad_behind(&padded, input.ndim() - space + d)?;
+                padded = pad_behind(&padded, input.ndim() - space + d, 1)?;
             }
             forward(&padded, weight, bias, &steps, space)
         }
         other => bail!(runtime, "Invalid padding string: '{other}'"),
     }
 }
-/// One row of zeros behind a dimension.
-fn pad_behind(input: &Tensor, dim: usize) -> Result<Tensor> {
+/// Zeros behind a dimension, `rows` of them.
+fn pad_behind(input: &Tensor, dim: usize, rows: i64) -> Result<Tensor> {
+    if rows == 0 {
+        return Ok(input.clone());
+    }
     let mut sizes: Dims = input.shape().into();
-    sizes[dim] = 1;
+    sizes[dim] = rows;
     let border = crate::ops::create::zeros(&sizes, input.dtype())?;
     crate::ops::join::cat_tensors(&[input, &border], dim)
+}
+
+/// A transposed convolution of size `sizes` where some output padding is a whole stride or more, so that a convolution of
+/// that size would have windows that `input` lacks: made without padding, then cropped, with zeros behind where it ends.
+fn uncropped(input: &Tensor, weight: &Tensor, sizes: &[i64], steps: &Steps) -> Result<Tensor> {
+    let (x, w) = (input.shape(), weight.shape());
+    let without = Steps { padding: smallvec![0; steps.padding.len()], ..steps.clone() };
+    let mut whole: Dims = sizes.into();
+    for d in 0..sizes.len() - 2 {
+        whole[2 + d] = (x[2 + d] - 1) * steps.stride[d] + steps.dilation[d] * (w[2 + d] - 1) + 1;
+    }
+    let mut out = input_gradient(input, weight, &whole, &without)?;
+    for d in 2..sizes.len() {
+        let start = steps.padding[d - 2].min(whole[d]);
+        let length = sizes[d].min(whole[d] - start);
+        out = pad_behind(&shape::slice_range(&out, d, start, length, 1)?, d, sizes[d] - length)?;
+    }
+    copy::contiguous(&out)
 }
 
 /// Transposed convolution; `weight` is (in_channels, out_channels / groups, kernel).
@@ -341,17 +362,8 @@ fn transposed(
         joined(&x[2..]),
         joined(&sizes[2..])
     );
-    // Padding beyond a whole stride holds nothing but zeros: no window of the forward pass would reach it.
-    let mut reached = sizes.clone();
-    for d in 0..space {
-        reached[2 + d] -= (output_padding[d] - (steps.stride[d] - 1)).max(0);
-    }
-    let mut out = input_gradient(&batched, weight, &reached, steps)?;
-    for d in 2..sizes.len() {
-        for _ in reached[d]..sizes[d] {
-            out = pad_behind(&out, d)?;
-        }
-    }
+    let matched = (0..space).all(|d| output_padding[d] < steps.stride[d]);
+    let mut out = if matched { input_gradient(&batched, weight, &sizes, steps)? } else { uncropped(&batched, weight, &sizes, steps)? };
     if let Some(bias) = bias {
         let mut column: Dims = smallvec![1; space + 1];
         column[0] = channels;

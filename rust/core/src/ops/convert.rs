@@ -34,6 +34,12 @@ fn to_dtype(input: &Tensor, dtype: DType, format: Option<MemoryFormat>) -> Resul
 }
 
 crate::ops! {
+    /// The tensor itself; refuses bool.
+    "positive(Tensor input)" [FUNCTION | METHOD | NO_OUT]
+    fn positive(input: &Tensor) -> Result<Tensor> {
+        ensure!(input.dtype() != DType::Bool, runtime, "The `+` operator, on a bool tensor is not supported.");
+        Ok(input.clone())
+    }
     /// The tensor on a device, in a dtype; itself where nothing changes and no copy is asked for.
     "to(Tensor input, Device? device=None, ScalarType? dtype=None, bool non_blocking=False, bool copy=False, *, MemoryFormat? memory_format=None)" [METHOD]
     fn to_device(input: &Tensor, device: Option<Device>, dtype: Option<DType>, non_blocking: bool, copy: bool, memory_format: Option<MemoryFormat>) -> Result<Tensor> {

@@ -38,9 +38,6 @@ rows! {
     ring neg(input) = -input,
         refuses(Bool) = Runtime "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the `~` or `logical_not()` operator instead."
         => "neg(Tensor input)" [FUNCTION METHOD INPLACE] Promote "Neg";
-    /// `input` itself; refuses bool.
-    ring positive(input) = input, refuses(Bool) = Runtime "The `+` operator, on a bool tensor is not supported."
-        => "positive(Tensor input)" [FUNCTION METHOD] Promote "";
     /// 1 / `input`.
     field reciprocal(input) = S::one() / input, grad(y, g) = [-(g * (y * y))]
         => "reciprocal(Tensor input)" [FUNCTION METHOD INPLACE] Float "Reciprocal";
