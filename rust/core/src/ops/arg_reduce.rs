@@ -96,12 +96,6 @@ fn position(input: &Tensor, dim: Option<i64>, keepdim: bool, greatest: bool) -> 
 }
 
 crate::ops! {
-    /// The greatest elements along a dimension, and their indices.
-    "max(Tensor input, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)" [FUNCTION | METHOD]
-    fn max_dim(input: &Tensor, dim: i64, keepdim: bool) -> Result<(Tensor, Tensor)> { along(input, dim, keepdim, true) }
-    /// The smallest elements along a dimension, and their indices.
-    "min(Tensor input, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)" [FUNCTION | METHOD]
-    fn min_dim(input: &Tensor, dim: i64, keepdim: bool) -> Result<(Tensor, Tensor)> { along(input, dim, keepdim, false) }
     /// The larger of the two, element by element.
     "max(Tensor input, Tensor other)" [FUNCTION | METHOD]
     fn max_other(input: &Tensor, other: &Tensor) -> Result<Tensor> {
@@ -112,6 +106,12 @@ crate::ops! {
     fn min_other(input: &Tensor, other: &Tensor) -> Result<Tensor> {
         pointwise::call("minimum", &[TensorOrNumber::Tensor(input), TensorOrNumber::Tensor(other)])
     }
+    /// The greatest elements along a dimension, and their indices.
+    "max(Tensor input, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)" [FUNCTION | METHOD]
+    fn max_dim(input: &Tensor, dim: i64, keepdim: bool) -> Result<(Tensor, Tensor)> { along(input, dim, keepdim, true) }
+    /// The smallest elements along a dimension, and their indices.
+    "min(Tensor input, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)" [FUNCTION | METHOD]
+    fn min_dim(input: &Tensor, dim: i64, keepdim: bool) -> Result<(Tensor, Tensor)> { along(input, dim, keepdim, false) }
     /// The index of the greatest element, the first of equals.
     "argmax(Tensor input, int? dim=None, bool keepdim=False)" [FUNCTION | METHOD]
     fn argmax(input: &Tensor, dim: Option<i64>, keepdim: bool) -> Result<Tensor> { position(input, dim, keepdim, true) }

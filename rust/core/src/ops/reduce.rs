@@ -138,22 +138,25 @@ fn prod_over(input: &Tensor, axes: &[usize], keepdim: bool, dtype: Option<DType>
         record(name, &[&cast], &[&out], [Saved::input(&cast)], move |context, g| {
             let Some(g) = &g[0] else { return Ok(smallvec![None]) };
             let x = context.saved(0)?;
-            let zero = pointwise::call("eq", &[t(&x), n(0.0)])?;
-            let zeros = run(Reduce::Sum, &copy::cast(&zero, DType::Int64)?, &axes, true, DType::Int64)?;
-            let ones = crate::ops::create::ones_like(&x)?;
-            let filled = select::where_tensors(&zero, &ones, &x)?;
-            let others = prod_over(&filled, &axes, true, None, "ProdBackward1")?;
-            let none = crate::ops::create::zeros_like_tensor(&x)?;
-            // No zero: the quotient; one zero: only its own gradient; more: none.
-            let at_zero =
-                select::where_tensors(&pointwise::call("eq", &[t(&zeros), n(1.0)])?, &shape::expand_to(&others, x.shape())?, &none)?;
-            let elsewhere =
-                select::where_tensors(&pointwise::call("eq", &[t(&zeros), n(0.0)])?, &pointwise::div(&others, &filled)?, &none)?;
-            let factor = select::where_tensors(&zero, &at_zero, &elsewhere)?;
+            let factor = products_of_others(&x, &axes)?;
             Ok(smallvec![Some(pointwise::mul(&factor, &restore(g, &axes, keepdim)?)?)])
         })?;
     }
     Ok(out)
+}
+
+/// For each element, the product of the others that [`prod_over`] multiplies it with: zeros need no division.
+fn products_of_others(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
+    let kept = (0..x.ndim()).filter(|d| !axes.contains(d));
+    let order: Dims = kept.chain(axes.iter().copied()).map(|d| d as i64).collect();
+    let mut back: Dims = smallvec![0; order.len()];
+    order.iter().enumerate().for_each(|(to, &from)| back[from as usize] = to as i64);
+    let moved = shape::permute(x, &order)?;
+    let mut lines: Dims = moved.shape()[..x.ndim() - axes.len()].into();
+    lines.push(axes.iter().map(|&d| x.shape()[d]).product());
+    let last = lines.len() - 1;
+    let others = super::scan::products_of_others(&shape::reshape_to(&moved, &lines)?, last)?;
+    shape::permute(&shape::reshape_to(&others, moved.shape())?, &back)
 }
 
 /// An extreme over dimensions; ties share the gradient.

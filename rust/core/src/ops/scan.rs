@@ -1,8 +1,7 @@
 //! Running sums, products and extremes along one dimension.
 use crate::array::Array;
 use crate::autograd::{Saved, record, tracks};
-use crate::op::{Number, TensorOrNumber};
-use crate::ops::{copy, create, gather, pointwise, rearrange, select};
+use crate::ops::{copy, create, gather, join, pointwise, rearrange, shape};
 use crate::tensor::Tensor;
 use rustorch_base::layout::wrap_dim;
 use rustorch_base::{DType, Result, bail, ensure};
@@ -52,18 +51,51 @@ fn product_along(input: &Tensor, dim: usize, dtype: Option<DType>) -> Result<Ten
     Ok(out)
 }
 
-/// Before the first zero of a line the quotient of the later products; at it the products without it; behind it nothing.
+/// With y the running products: `sum over j >= k of g[j] * y[j] / x[k]`, without the division, so that zeros are exact and
+/// the result can be differentiated again.
 fn product_gradient(g: &Tensor, x: &Tensor, y: &Tensor, dim: usize) -> Result<Tensor> {
     ensure!(!x.dtype().is_complex(), not_implemented, "the derivative of cumprod for complex tensors is not implemented");
-    let later = |products: &Tensor| reversed(&pointwise::mul(g, products)?, dim, |t| sum_along(t, dim, None));
-    let is = |t: &Tensor, n: i64| pointwise::call("eq", &[TensorOrNumber::Tensor(t), TensorOrNumber::Number(Number::Int(n))]);
-    let zero = is(x, 0)?;
-    let zeros_so_far = sum_along(&zero, dim, None)?;
-    let first = pointwise::call("logical_and", &[TensorOrNumber::Tensor(&zero), TensorOrNumber::Tensor(&is(&zeros_so_far, 1)?)])?;
-    let quotient = pointwise::div(&later(y)?, &select::masked_fill_number(x, &zero, Number::Int(1))?)?;
-    let without_first = product_along(&select::masked_fill_number(x, &first, Number::Int(1))?, dim, None)?;
-    let at_first = select::where_tensors(&first, &later(&without_first)?, &create::zeros_like_tensor(x)?)?;
-    select::where_tensors(&is(&zeros_so_far, 0)?, &quotient, &at_first)
+    if x.ndim() == 0 {
+        return Ok(g.clone());
+    }
+    pointwise::mul(&shifted(y, dim, 1)?, &recurrence(g, &shifted(x, dim, -1)?, dim)?)
+}
+
+/// Of each element's line, the product of all other elements.
+pub fn products_of_others(x: &Tensor, dim: usize) -> Result<Tensor> {
+    let before = |x: &Tensor| shifted(&product_along(x, dim, Some(x.dtype()))?, dim, 1);
+    pointwise::mul(&before(x)?, &reversed(x, dim, before)?)
+}
+
+/// Moved along a dimension by one place, to the back (1) or to the front (-1), with ones coming in.
+fn shifted(input: &Tensor, dim: usize, by: i64) -> Result<Tensor> {
+    let n = input.shape()[dim];
+    if n == 0 {
+        return Ok(input.clone());
+    }
+    let one = create::ones_like(&shape::slice_range(&input.detached(), dim, 0, 1, 1)?)?;
+    if by > 0 {
+        join::cat_tensors(&[&one, &shape::slice_range(input, dim, 0, n - 1, 1)?], dim)
+    } else {
+        join::cat_tensors(&[&shape::slice_range(input, dim, 1, n - 1, 1)?, &one], dim)
+    }
+}
+
+/// `r[k] = c[k] + m[k] * r[k + 1]` from the end of each line, in ops that can be differentiated: every pass joins each place
+/// with the one twice as far behind it as in the pass before (Hillis and Steele 1986, "Data parallel algorithms").
+fn recurrence(c: &Tensor, m: &Tensor, dim: usize) -> Result<Tensor> {
+    let n = c.shape()[dim];
+    let (mut c, mut m, mut step) = (c.clone(), m.clone(), 1);
+    while step < n {
+        let front = |t: &Tensor| shape::slice_range(t, dim, 0, n - step, 1);
+        let back = |t: &Tensor| shape::slice_range(t, dim, step, n - step, 1);
+        let rest = |t: &Tensor| shape::slice_range(t, dim, n - step, step, 1);
+        let joined = pointwise::add(&front(&c)?, &pointwise::mul(&front(&m)?, &back(&c)?)?)?;
+        c = join::cat_tensors(&[&joined, &rest(&c)?], dim)?;
+        m = join::cat_tensors(&[&pointwise::mul(&front(&m)?, &back(&m)?)?, &rest(&m)?], dim)?;
+        step *= 2;
+    }
+    Ok(c)
 }
 
 fn log_sum_exp_along(input: &Tensor, dim: usize) -> Result<Tensor> {
@@ -71,21 +103,23 @@ fn log_sum_exp_along(input: &Tensor, dim: usize) -> Result<Tensor> {
     if tracks(&[input]) {
         record("LogcumsumexpBackward0", &[input], &[&out], [Saved::input(input), Saved::output(&out, 0)], move |context, g| {
             let Some(g) = &g[0] else { return Ok(smallvec![None]) };
-            let (x, y) = (context.saved(0)?, context.saved(1)?);
-            let falling = log_sum_exp_share(&pointwise::unary("neg", g)?, &x, &y, dim)?;
-            Ok(smallvec![Some(pointwise::sub(&log_sum_exp_share(g, &x, &y, dim)?, &falling)?)])
+            Ok(smallvec![Some(log_sum_exp_gradient(g, &context.saved(0)?, &context.saved(1)?, dim)?)])
         })?;
     }
     Ok(out)
 }
 
-/// What the positive part of `g` gives: in logarithms, so that `exp(x - y)` neither overflows nor vanishes.
-fn log_sum_exp_share(g: &Tensor, x: &Tensor, y: &Tensor, dim: usize) -> Result<Tensor> {
-    let absent = pointwise::call("le", &[TensorOrNumber::Tensor(g), TensorOrNumber::Number(Number::Int(0))])?;
-    let positive = select::masked_fill_number(g, &absent, Number::Int(1))?;
-    let logarithm = select::masked_fill_number(&pointwise::unary("log", &positive)?, &absent, Number::Float(f64::NEG_INFINITY))?;
-    let later = reversed(&pointwise::sub(&logarithm, y)?, dim, |t| log_sum_exp_along(t, dim))?;
-    pointwise::unary("exp", &pointwise::add(&later, x)?)
+/// `sum over j >= k of g[j] * exp(x[k] - y[j])`. No exponent is positive, since y does not fall along a line.
+fn log_sum_exp_gradient(g: &Tensor, x: &Tensor, y: &Tensor, dim: usize) -> Result<Tensor> {
+    let share = |from: &Tensor, to: &Tensor| pointwise::unary("exp", &pointwise::sub(from, to)?);
+    if x.ndim() == 0 {
+        return pointwise::mul(g, &share(x, y)?);
+    }
+    let next = shape::slice_range(y, dim, 1, (y.shape()[dim] - 1).max(0), 1)?;
+    let here = shape::slice_range(y, dim, 0, next.shape()[dim], 1)?;
+    let end = shape::slice_range(y, dim, next.shape()[dim], y.shape()[dim] - next.shape()[dim], 1)?;
+    let falls = join::cat_tensors(&[&share(&here, &next)?, &create::ones_like(&end.detached())?], dim)?;
+    pointwise::mul(&share(x, y)?, &recurrence(g, &falls, dim)?)
 }
 
 /// The extremes so far and where they are.
