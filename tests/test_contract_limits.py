@@ -153,19 +153,30 @@ def test_ctrl_c_stops_backward():
     assert output.stdout.splitlines() == ["stopped True", "[2.0, 2.0]"], output.stderr
 
 
-def test_ctrl_c_stops_a_long_native_call():
+LONG_CALLS = {
+    "product": "a = torch.ones(6000, 6000)\ndef work(): a @ a",
+    "pointwise": "a = torch.full((60_000_000,), 0.5)\ndef work(): torch.erfinv(a)",
+    "convolution": "a, w = torch.ones(64, 64, 128, 128), torch.ones(128, 64, 3, 3)\ndef work(): torch.conv2d(a, w)",
+    "sort": "a = torch.rand(20_000, 1000)\ndef work(): a.sort()",
+}
+
+
+@pytest.mark.parametrize("call", LONG_CALLS)
+def test_ctrl_c_stops_a_long_native_call(call):
     if not OURS:
         pytest.skip("a claim of our own")
     program = (
         "import os, signal, threading, time, rustorch as torch\n"
-        "a = torch.ones(6000, 6000)\n"
+        "torch.set_num_threads(1)\n"
+        f"{LONG_CALLS[call]}\n"
         "def press(): times.append(time.process_time()); os.kill(os.getpid(), signal.SIGINT)\n"
         "times = []; threading.Timer(0.2, press).start()\n"
-        "try: a @ a; print('finished')\n"
+        "try: work(); print('finished')\n"
         "except KeyboardInterrupt: print('stopped', time.process_time() - times[0] < 0.5)\n"
+        "print((torch.ones(100_000) + 1).sum().item())\n"
     )
     output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
-    assert output.stdout.splitlines() == ["stopped True"], output.stderr
+    assert output.stdout.splitlines() == ["stopped True", "200000.0"], output.stderr
 
 
 def in_child(work):

@@ -11,9 +11,13 @@ thread_local! { static LAST: Cell<Option<Instant>> = const { Cell::new(None) } }
 /// Called once, by the binding.
 pub fn install(ask: fn() -> Result<()>) {
     let _ = ASK.set(ask);
+    rustorch_kernels::cpu::threads::ask_during_long_work(ask);
 }
 
-/// Long work calls this between its steps; it asks at most every 50 ms.
+/// Runs work whose parallel loops end when the user wants to stop; they unwind to here, with everything whole.
+pub use rustorch_kernels::cpu::threads::stopping;
+
+/// Long work that is no parallel loop calls this between its steps; it asks at most every 50 ms.
 #[inline]
 pub fn check() -> Result<()> {
     let Some(ask) = ASK.get() else { return Ok(()) };

@@ -62,6 +62,11 @@ pub fn raise(error: Error) -> *mut PyObject {
 
 #[cold]
 fn panicked(payload: Box<dyn Any + Send>) -> PyErr {
+    // A parallel loop that the user stopped.
+    let payload = match payload.downcast::<Error>() {
+        Ok(error) => return to_python(*error),
+        Err(payload) => payload,
+    };
     let text = payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref::<&str>().copied());
     PyRuntimeError::new_err(format!("internal error: {}", text.unwrap_or("a panic")))
 }

@@ -1,6 +1,7 @@
 //! Long native work: when to let go of the interpreter's lock, and how Ctrl-C gets through.
 use crate::error::to_core;
 use pyo3::prelude::*;
+use rustorch_core::interrupt::stopping;
 use rustorch_core::op::{self, Args, Def, Ret, Value};
 use rustorch_core::tensor::Tensor;
 use smallvec::SmallVec;
@@ -37,7 +38,7 @@ pub fn call_detached(def: &'static Def, args: &Args<'_>) -> op::Result<Ret> {
         .collect();
     let out: SmallVec<[&Tensor; 2]> = args.out.iter().map(|tensor| next().unwrap_or(tensor)).collect();
     let args = Args { values: &values, out: &out, ..*args };
-    Python::attach(|py| py.detach(|| op::call(def, &args)))
+    Python::attach(|py| py.detach(|| stopping(|| op::call(def, &args))))
 }
 
 /// Lets long work in the core ask whether the user pressed Ctrl-C. Only the main thread ever gets an answer, and the

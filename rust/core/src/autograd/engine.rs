@@ -200,18 +200,24 @@ fn run(roots: &[(Edge, Tensor)], options: Options, wanted: &[Edge], capture: boo
             ready.push(Ready { sequence: edge.node.sequence, node: edge.node.clone() });
         }
     }
-    let mut steps = 0u32;
-    while let Some(Ready { node, .. }) = ready.pop() {
-        pass.step(&node, &mut ready)?;
-        steps += 1;
-        if steps.is_multiple_of(64) {
-            interrupt::check()?;
-        }
-    }
+    interrupt::stopping(|| pass.run(ready))?;
     Ok(pass.captured)
 }
 
 impl Pass {
+    /// Steps node by node until none is ready.
+    fn run(&mut self, mut ready: BinaryHeap<Ready>) -> Result<()> {
+        let mut steps = 0u32;
+        while let Some(Ready { node, .. }) = ready.pop() {
+            self.step(&node, &mut ready)?;
+            steps += 1;
+            if steps.is_multiple_of(64) {
+                interrupt::check()?;
+            }
+        }
+        Ok(())
+    }
+
     /// Counts the edges into every reachable node; returns the nodes.
     fn count_edges(&mut self, roots: &[(Edge, Tensor)]) -> Vec<Arc<Node>> {
         let mut found: Vec<Arc<Node>> = Vec::new();

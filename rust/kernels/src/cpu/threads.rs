@@ -6,8 +6,11 @@
 mod pool;
 
 use pool::{Job, Pool};
+use rustorch_base::{Error, Result};
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::null_mut;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 /// Runs `body` on consecutive ranges of at most `grain` that together are `0..n`, on this thread and on idle helpers.
@@ -31,6 +34,21 @@ pub fn parallel_for(n: usize, grain: usize, body: impl Fn(Range<usize>) + Sync) 
     if threads == 1 || !pool().run(&job, threads) {
         job.run_alone();
     }
+}
+
+static ASK: OnceLock<fn() -> Result<()>> = OnceLock::new();
+
+/// Long work asks `ask` every 50 ms on its caller's thread, between chunks; an error ends the work. For Ctrl-C.
+pub fn ask_during_long_work(ask: fn() -> Result<()>) {
+    let _ = ASK.set(ask);
+}
+
+/// Runs `work`, whose parallel loops may be ended by what [`ask_during_long_work`] gave: its error comes back.
+pub fn stopping<R>(work: impl FnOnce() -> Result<R>) -> Result<R> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| match payload.downcast::<Error>() {
+        Ok(error) => Err(*error),
+        Err(payload) => resume_unwind(payload),
+    })
 }
 
 /// The number of threads that take part, callers included. 0 until somebody asks.

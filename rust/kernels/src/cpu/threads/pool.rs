@@ -1,6 +1,6 @@
 //! The helpers and the gate they pass.
 use std::any::Any;
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::hint::spin_loop;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 /// Longer than the usual gap between two ops, shorter than a scheduler's slice.
 const SPIN: Duration = Duration::from_micros(50);
 const OPEN: u32 = 1 << 31;
+const ASK_EVERY: Duration = Duration::from_millis(50);
 
 /// One `parallel_for`: a body with its type forgotten, and what it runs over. Lives on the caller's stack.
 #[derive(Clone, Copy)]
@@ -43,7 +44,34 @@ impl Job {
         unsafe { (self.call)(self.body, start..(start + self.grain).min(self.n)) }
     }
     pub fn run_alone(&self) {
-        (0..self.chunks()).for_each(|chunk| self.run_chunk(chunk));
+        let mut patience = Patience::new();
+        for chunk in 0..self.chunks() {
+            patience.check();
+            self.run_chunk(chunk);
+        }
+    }
+}
+
+thread_local! { static IS_HELPER: Cell<bool> = const { Cell::new(false) } }
+
+/// When to ask next whether a job's caller still wants its result. An answer of no unwinds with the error that it is, as a
+/// panic in a body would; [`super::stopping`] catches it. Helpers never ask: the answer may need a lock that their caller holds.
+struct Patience(Option<Instant>);
+impl Patience {
+    fn new() -> Patience {
+        if IS_HELPER.get() || super::ASK.get().is_none() { Patience::endless() } else { Patience(Some(Instant::now() + ASK_EVERY)) }
+    }
+    fn endless() -> Patience {
+        Patience(None)
+    }
+    #[inline]
+    fn check(&mut self) {
+        if self.0.is_some_and(|next| Instant::now() >= next) {
+            self.0 = Some(Instant::now() + ASK_EVERY);
+            if let Some(Err(error)) = super::ASK.get().map(|ask| ask()) {
+                resume_unwind(Box::new(error));
+            }
+        }
     }
 }
 
@@ -113,7 +141,7 @@ impl Pool {
             helpers.push(helper);
         }
         self.shared.post(job, &helpers[..wanted.min(helpers.len())]);
-        self.shared.claim(job);
+        self.shared.claim(job, &mut Patience::new());
         self.shared.close();
         let panic = self.shared.panic.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.busy.store(false, Release);
@@ -150,7 +178,7 @@ impl Shared {
     }
 
     /// Runs chunks until none is left. A panic is kept for the caller, and ends the claiming for all.
-    fn claim(&self, job: &Job) {
+    fn claim(&self, job: &Job, patience: &mut Patience) {
         let chunks = job.chunks();
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             loop {
@@ -158,6 +186,7 @@ impl Shared {
                 if chunk >= chunks {
                     return;
                 }
+                patience.check();
                 job.run_chunk(chunk);
             }
         }));
@@ -174,7 +203,7 @@ impl Shared {
                 Ok(_) => {
                     // SAFETY: inside the gate the cell is not written, and the body lives until the count falls again.
                     if let Some(job) = unsafe { *self.job.0.get() } {
-                        self.claim(&job);
+                        self.claim(&job, &mut Patience::endless());
                     }
                     self.gate.0.fetch_sub(1, Release);
                     return;
@@ -210,6 +239,7 @@ impl Helper {
         let parked = Arc::new(Line(AtomicBool::new(false)));
         let flag = parked.clone();
         let work = move || {
+            IS_HELPER.set(true);
             let mut seen = 0;
             loop {
                 seen = shared.next_turn(seen, &flag.0);
