@@ -29,6 +29,12 @@ impl PlanFeed {
         PlanFeed { end, plan, place: Mutex::default() }
     }
 
+    /// Begins with batch `number` of the plan: those before it have been delivered.
+    pub fn starting_at(self, number: u64) -> PlanFeed {
+        let start = Place { next: self.end.map_or(number, |end| number.min(end)), returned: BTreeMap::new() };
+        PlanFeed { place: Mutex::new(start), ..self }
+    }
+
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
@@ -97,6 +103,8 @@ mod tests {
         assert_eq!(feed.next(), Next::Task(second));
         assert_eq!(numbers(&feed), [2, 3, 4]);
         assert_eq!(feed.next(), Next::Ended);
+        let later = PlanFeed::new(feed.plan().clone(), Some(2)).starting_at(3);
+        assert_eq!(numbers(&later), [3, 4]);
         assert_eq!(feed.task(2).map(|task| (task.random.epoch, task.random.position)), Some((1, 0)));
     }
 

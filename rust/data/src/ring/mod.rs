@@ -2,6 +2,7 @@
 //! [`word`] has the protocol; this module adds the memory and the batch numbers.
 pub mod bell;
 pub mod layout;
+pub mod rings;
 pub mod slot;
 pub mod word;
 
@@ -11,7 +12,7 @@ use rustorch_base::{Error, Result, bail, ensure};
 use slot::{Label, SlotHeader};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst, fence};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst, fence};
 use word::{Lease, State};
 
 /// One mapping of a ring. The memory is shared with other processes; pins and the hook below are this process's own.
@@ -20,6 +21,7 @@ pub struct Ring {
     layout: Layout,
     file: OwnedFd,
     pins: Box<[AtomicBool]>,
+    pinned: AtomicUsize,
     on_freed: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
@@ -66,7 +68,7 @@ impl Ring {
     fn map(file: OwnedFd, layout: Layout) -> Result<Ring> {
         let mapping = Mapping::shared(&file, layout.len()).map_err(|error| Error::os(format!("the ring cannot be mapped: {error}")))?;
         let pins = (0..layout.slots).map(|_| AtomicBool::new(false)).collect();
-        Ok(Ring { mapping, layout, file, pins, on_freed: OnceLock::new() })
+        Ok(Ring { mapping, layout, file, pins, pinned: AtomicUsize::new(0), on_freed: OnceLock::new() })
     }
 
     pub fn slots(&self) -> usize {
@@ -194,14 +196,14 @@ impl Ring {
     /// Before a fork: the child will look at the pages of every slot held now, so these slots never return.
     pub fn pin_held(&self) {
         for (slot, pin) in self.pins.iter().enumerate() {
-            if self.slot(slot).state.word().state() == Some(State::Held) {
-                pin.store(true, Relaxed);
+            if self.slot(slot).state.word().state() == Some(State::Held) && !pin.swap(true, Relaxed) {
+                self.pinned.fetch_add(1, Relaxed);
             }
         }
     }
     /// Slots that never return.
     pub fn pinned(&self) -> usize {
-        self.pins.iter().filter(|pin| pin.load(Relaxed)).count()
+        self.pinned.load(Relaxed)
     }
 
     /// Sets what is called when a slot becomes free while a leaser starves: it sleeps on a descriptor, not on the bell.

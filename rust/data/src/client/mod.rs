@@ -1,0 +1,166 @@
+//! The trainer's side: takes batches in order from its rings, whoever fills them.
+pub mod batch;
+
+use crate::feed::Feed;
+use crate::readers::{Readers, Work, slot_bytes};
+use crate::ring::rings::Rings;
+use crate::ring::word::State;
+use crate::source::Source;
+use rustorch_base::{Result, ensure};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+pub use batch::{Batch, BatchBuffer};
+
+/// Looks at the bell this often before sleeping: a batch that is nearly ready comes sooner than a wake-up.
+const SPIN: u32 = 60;
+/// While two rings are in use a batch may appear in either, so the sleep on one bell is short.
+const LOOK_AT_OTHERS: Duration = Duration::from_millis(1);
+
+/// How a client is made.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Batches that the ring holds. Two of them always stay in motion.
+    pub slots: usize,
+    /// Samples of the usual batch; a larger one makes a larger ring.
+    pub batch_size: usize,
+    /// Reader threads, or worker processes.
+    pub workers: usize,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { slots: 8, batch_size: 1, workers: 2 }
+    }
+}
+
+/// What [`Client::next`] found.
+pub enum Next {
+    Ready(Batch),
+    /// Not yet; the time is over.
+    Waiting,
+    /// There is no further batch.
+    Ended,
+}
+
+/// Takes the batches of one stream, each once, in order. Any thread may call; one at a time gets a batch.
+pub struct Client {
+    next: Mutex<u64>,
+    rings: Arc<Rings>,
+    feed: Arc<dyn Feed>,
+    engine: Engine,
+    process: u32,
+    copied: AtomicBool,
+    waited: AtomicU64,
+    taken: AtomicU64,
+}
+
+/// Who makes the batches.
+enum Engine {
+    Readers(Readers),
+}
+
+/// Figures of a stream so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Figures {
+    pub batches: u64,
+    /// Time that [`Client::next`] spent without a batch: the trainer waited for the workers.
+    pub waited: Duration,
+    pub work: Work,
+}
+
+impl Client {
+    /// A native source read by threads of this process. Errors: too little memory for the ring, by number of bytes.
+    pub fn with_readers(source: Arc<dyn Source>, feed: Arc<dyn Feed>, options: &Options) -> Result<Client> {
+        let rings = Arc::new(Rings::create(options.slots, slot_bytes(&*source, options.batch_size)?)?);
+        let readers = Readers::start(source, feed.clone(), rings.clone(), options.workers)?;
+        Ok(Client::new(rings, feed, Engine::Readers(readers)))
+    }
+
+    fn new(rings: Arc<Rings>, feed: Arc<dyn Feed>, engine: Engine) -> Client {
+        let process = std::process::id();
+        let waiting = Arc::downgrade(&rings);
+        // a feed that is closed tells a client that waits for its end
+        feed.attach(Arc::new(move || {
+            if let Some(rings) = waiting.upgrade() {
+                rings.wake_client();
+            }
+        }));
+        let (copied, waited, taken) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
+        Client { next: Mutex::new(0), rings, feed, engine, process, copied, waited, taken }
+    }
+
+    /// The next batch, if it comes within `timeout`. Errors: a damaged slot, or a forked child asks.
+    pub fn next(&self, timeout: Duration) -> Result<Next> {
+        ensure!(
+            self.process == std::process::id(),
+            runtime,
+            "a data loader's batches belong to the process that made it; this one was forked from it"
+        );
+        let mut number = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(batch) = self.take(&mut number)? {
+            return Ok(Next::Ready(batch));
+        }
+        let begin = Instant::now();
+        let found = self.wait_for(&mut number, begin, timeout);
+        self.waited.fetch_add(begin.elapsed().as_nanos() as u64, Relaxed);
+        found
+    }
+
+    fn wait_for(&self, number: &mut u64, begin: Instant, timeout: Duration) -> Result<Next> {
+        loop {
+            let rings = self.rings.all();
+            let Some(newest) = rings.last() else { return Ok(Next::Waiting) };
+            let bell = &newest.header().ready;
+            let seen = bell.count();
+            if let Some(batch) = self.take(number)? {
+                return Ok(Next::Ready(batch));
+            }
+            if self.feed.end().is_some_and(|end| *number >= end) {
+                return Ok(Next::Ended);
+            }
+            let left = timeout.saturating_sub(begin.elapsed());
+            if left.is_zero() {
+                return Ok(Next::Waiting);
+            }
+            if !bell.spin(seen, SPIN) {
+                bell.wait(seen, if rings.len() > 1 { left.min(LOOK_AT_OTHERS) } else { left });
+            }
+        }
+    }
+
+    /// A batch that is damaged was delivered too: the stream goes on behind it.
+    fn take(&self, number: &mut u64) -> Result<Option<Batch>> {
+        let Some((ring, taken)) = self.rings.take(*number) else { return Ok(None) };
+        *number += 1;
+        let held = ring.count(State::Held);
+        // with only two slots left the batch moves out, and forks that pinned half the slots make a new ring
+        let crowded = held + 2 > ring.slots();
+        let renew = ring.pinned() * 2 > ring.slots() && Arc::ptr_eq(&ring, &self.rings.newest());
+        let mut batch = Batch::new(ring, taken, *number - 1, self.process)?;
+        if renew {
+            self.rings.renew()?;
+        } else if crowded {
+            batch.copy_out();
+            self.copied.store(true, Relaxed);
+        }
+        self.taken.fetch_add(1, Relaxed);
+        Ok(Some(batch))
+    }
+
+    /// The number of the batch that [`Client::next`] gives next.
+    pub fn position(&self) -> u64 {
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    /// True once, after a batch had to be copied because too many are kept: something to tell the user.
+    pub fn take_copied(&self) -> bool {
+        self.copied.swap(false, Relaxed)
+    }
+    pub fn figures(&self) -> Figures {
+        let work = match &self.engine {
+            Engine::Readers(readers) => readers.work(),
+        };
+        Figures { batches: self.taken.load(Relaxed), waited: Duration::from_nanos(self.waited.load(Relaxed)), work }
+    }
+}

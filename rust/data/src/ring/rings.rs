@@ -1,0 +1,188 @@
+//! The rings of one client: the newest, where batches are made, and older ones until they are used up. A batch that does
+//! not fit makes a larger one.
+use super::Ring;
+use super::word::{Lease, State};
+use rustorch_base::{Result, ensure};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+/// Leases are taken under the lock, and only in the newest ring: an older one without a lease and without a ready batch
+/// can therefore be forgotten; batches that are held keep their ring themselves.
+pub struct Rings {
+    live: Mutex<Vec<Arc<Ring>>>,
+    growable: bool,
+}
+
+/// No slot is free: the ring on whose `freed` bell to wait, and the bell's count from before the look.
+pub struct NoSlot {
+    pub ring: Arc<Ring>,
+    pub seen: u32,
+}
+
+impl Rings {
+    /// The rings of this process's own client. Errors: see [`Ring::create`].
+    pub fn create(slots: usize, slot_bytes: usize) -> Result<Rings> {
+        Ok(Rings { live: Mutex::new(vec![owned(slots, slot_bytes)?]), growable: true })
+    }
+    /// The one ring that a client in another process sent; it cannot be replaced from here.
+    pub fn of_peer(ring: Ring) -> Rings {
+        Rings { live: Mutex::new(vec![Arc::new(ring)]), growable: false }
+    }
+
+    fn live(&self) -> MutexGuard<'_, Vec<Arc<Ring>>> {
+        // The list is whole after each of its changes.
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    pub fn newest(&self) -> Arc<Ring> {
+        newest(&self.live()).clone()
+    }
+    pub fn all(&self) -> Vec<Arc<Ring>> {
+        self.live().clone()
+    }
+
+    /// A slot of the newest ring.
+    pub fn lease(&self, worker: u32) -> Result<(Arc<Ring>, Lease), NoSlot> {
+        let live = self.live();
+        let ring = newest(&live);
+        let seen = ring.header().freed.count();
+        match ring.lease(worker) {
+            Some(lease) => Ok((ring.clone(), lease)),
+            None => Err(NoSlot { ring: ring.clone(), seen }),
+        }
+    }
+
+    /// A slot of at least `bytes` bytes, in a new and larger ring if need be. It is there at once: who asks has a batch
+    /// that others may be waiting for. Errors: the ring belongs to a peer, or memory is short.
+    pub fn lease_large(&self, worker: u32, bytes: usize) -> Result<(Arc<Ring>, Lease)> {
+        let mut live = self.live();
+        let last = newest(&live);
+        if last.slot_bytes() >= bytes
+            && let Some(lease) = last.lease(worker)
+        {
+            return Ok((last.clone(), lease));
+        }
+        ensure!(
+            self.growable,
+            runtime,
+            "a batch of {bytes} bytes does not fit into the slots of {} bytes that the client made",
+            last.slot_bytes()
+        );
+        // room to grow, so that batches of rising size do not make a ring each
+        let room = if last.slot_bytes() >= bytes { last.slot_bytes() } else { bytes.saturating_add(bytes / 4).max(2 * last.slot_bytes()) };
+        let ring = owned(last.slots(), room).or_else(|_| owned(last.slots(), bytes))?;
+        let Some(lease) = ring.lease(worker) else { unreachable!("every slot of a new ring is free") };
+        live.push(ring.clone());
+        wake(&live);
+        Ok((ring, lease))
+    }
+
+    /// Goes on in a new ring of the same measures: forks have pinned too many slots of the newest.
+    pub fn renew(&self) -> Result<()> {
+        let mut live = self.live();
+        let (slots, slot_bytes) = (newest(&live).slots(), newest(&live).slot_bytes());
+        live.push(owned(slots, slot_bytes)?);
+        wake(&live);
+        Ok(())
+    }
+
+    /// Takes batch `number` wherever it is ready.
+    pub fn take(&self, number: u64) -> Option<(Arc<Ring>, super::Taken)> {
+        let mut live = self.live();
+        let found = live.iter().find_map(|ring| Some((ring.clone(), ring.take(number)?)));
+        if live.len() > 1 {
+            let last = live.len() - 1;
+            let mut index = 0;
+            live.retain(|ring| {
+                index += 1;
+                index > last || in_use(ring)
+            });
+        }
+        found
+    }
+
+    /// Calls the client to look again.
+    pub fn wake_client(&self) {
+        self.live().iter().for_each(|ring| ring.header().ready.ring());
+    }
+    /// Calls everybody who waits for a slot or, at the same bell, for a task.
+    pub fn wake_makers(&self) {
+        wake(&self.live());
+    }
+}
+
+/// Something may still be published in this ring, or is ready there.
+fn in_use(ring: &Ring) -> bool {
+    [State::Leased, State::Revoked, State::Ready].iter().any(|state| ring.count(*state) > 0)
+}
+
+fn newest(live: &[Arc<Ring>]) -> &Arc<Ring> {
+    live.last().expect("the list begins with a ring and the newest is never removed")
+}
+
+fn wake(live: &[Arc<Ring>]) {
+    live.iter().for_each(|ring| ring.header().freed.ring());
+}
+
+/// Rings that this process's clients own, for whoever is about to fork.
+static OWNED: Mutex<Vec<Weak<Ring>>> = Mutex::new(Vec::new());
+
+fn owned(slots: usize, slot_bytes: usize) -> Result<Arc<Ring>> {
+    let ring = Arc::new(Ring::create(slots, slot_bytes)?);
+    let mut list = OWNED.lock().unwrap_or_else(PoisonError::into_inner);
+    list.retain(|ring| ring.strong_count() > 0);
+    list.push(Arc::downgrade(&ring));
+    Ok(ring)
+}
+
+/// To be called before this process forks: batches that it holds stay as they are for as long as the child may look.
+pub fn before_fork() {
+    let list = OWNED.lock().unwrap_or_else(PoisonError::into_inner);
+    list.iter().filter_map(Weak::upgrade).for_each(|ring| ring.pin_held());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ring::slot::{Kind, Label};
+
+    fn publish(ring: &Ring, lease: Lease, number: u64) {
+        assert!(ring.publish(lease, Label { number, samples: 0, kind: Kind::Data, payload: 0 }));
+    }
+
+    #[test]
+    fn a_larger_ring_is_made_when_a_batch_does_not_fit() {
+        let rings = Rings::create(3, 1000).unwrap();
+        let (first, late) = rings.lease(1).ok().unwrap();
+        let (large, lease) = rings.lease_large(2, 10_000).unwrap();
+        assert!(large.slot_bytes() >= 12_500 && Arc::ptr_eq(&large, &rings.newest()));
+        publish(&large, lease, 0);
+        assert!(rings.take(0).is_some());
+        assert_eq!(rings.all().len(), 2, "batch 1 is still being made in the first ring");
+        publish(&first, late, 1);
+        let (ring, _) = rings.take(1).unwrap();
+        assert!(Arc::ptr_eq(&ring, &first));
+        assert_eq!(rings.all().len(), 1);
+        let again = rings.lease_large(2, 11_000).unwrap();
+        assert!(Arc::ptr_eq(&again.0, &large));
+    }
+
+    #[test]
+    fn a_peers_ring_does_not_grow() {
+        let rings = Rings::of_peer(Ring::create(3, 1000).unwrap());
+        assert!(rings.lease_large(1, 4000).is_ok());
+        assert!(rings.lease_large(1, 5000).err().unwrap().message.contains("batch of 5000 bytes"));
+    }
+
+    #[test]
+    fn a_fork_pins_what_is_held_now() {
+        let rings = Rings::create(3, 1000).unwrap();
+        let (ring, lease) = rings.lease(1).ok().unwrap();
+        publish(&ring, lease, 0);
+        let (ring, taken) = rings.take(0).unwrap();
+        before_fork();
+        ring.release(taken.slot);
+        assert_eq!((ring.pinned(), ring.count(State::Held)), (1, 1));
+        rings.renew().unwrap();
+        assert!(rings.take(1).is_none());
+        assert_eq!(rings.all().len(), 1);
+    }
+}
