@@ -10,6 +10,7 @@ pub mod order;
 pub mod payload;
 pub mod readers;
 pub mod ring;
+pub mod session;
 pub mod source;
 pub mod sys;
 pub mod worker;

@@ -62,7 +62,7 @@ impl<T: Clone> Leases<T> {
     }
     /// Something is under way that only the clock can reveal to be stuck.
     pub fn needs_clock(&self) -> bool {
-        self.workers.iter().any(|worker| !worker.ready || worker.killed || worker.has_work())
+        self.workers.iter().any(|worker| !worker.ready || worker.killed || worker.suspect.is_some() || worker.has_work())
     }
 
     pub fn started(&mut self, id: u32, place: u32, now: Duration) {
@@ -73,18 +73,20 @@ impl<T: Clone> Leases<T> {
         if let Some(worker) = self.worker(id) {
             worker.ready = true;
             worker.suspect = None;
-            self.deaths.worker_is_ready();
         }
     }
     /// The worker has finished with the slot: it published, or found its lease revoked and gave the slot back.
     pub fn done(&mut self, id: u32, grant: Grant, published: bool, now: Duration) {
-        let Some(work) = self.worker(id).and_then(|worker| worker.answered(grant, now)).and_then(|lease| lease.work) else { return };
+        let Some(lease) = self.worker(id).and_then(|worker| worker.answered(grant, now)) else { return };
+        self.deaths.workers_work();
+        let Some(work) = lease.work else { return };
         if published { self.was_published(work) } else { self.lease_again(work) }
     }
     /// The batch is larger than the slot, which the worker has left alone since. It keeps the batch, encoded.
     pub fn grow(&mut self, id: u32, grant: Grant, bytes: u64, slots: &mut impl Slots, now: Duration) {
         let Some(lease) = self.worker(id).and_then(|worker| worker.answered(grant, now)) else { return };
         slots.reclaim(id, grant);
+        self.deaths.workers_work();
         let Some(work) = lease.work else { return };
         if let Some(worker) = self.worker(id) {
             worker.growing.push(work);
@@ -105,12 +107,13 @@ impl<T: Clone> Leases<T> {
         let Some(at) = self.workers.iter().position(|worker| worker.id == id) else { return };
         let worker = self.workers.remove(at);
         let by_itself = !worker.killed && worker.suspect.is_none();
-        let failed_start = (by_itself && !worker.ready).then(|| self.deaths.while_starting(cause, words)).flatten();
+        let mut useless = by_itself && !worker.worked;
         for (position, lease) in worker.leases.into_iter().enumerate() {
             let progress = slots.progress(lease.grant);
             let lost = slots.reclaim(id, lease.grant);
             let Some(work) = lease.work else { continue };
             let blamed = position == 0 && progress > 0 && by_itself;
+            useless &= !blamed;
             match (lost, blamed) {
                 (false, _) => self.was_published(work),
                 (true, false) => self.lease_again(work),
@@ -121,7 +124,7 @@ impl<T: Clone> Leases<T> {
             }
         }
         worker.growing.into_iter().for_each(|work| self.lease_again(work));
-        match failed_start {
+        match useless.then(|| self.deaths.without_work(cause, words)).flatten() {
             Some(failure) => self.abandon(failure),
             None if !self.abandoned => self.actions.push(Action::Spawn { place: worker.place }),
             None => {}

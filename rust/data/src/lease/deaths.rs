@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 /// A batch whose workers die at ever other samples (memory that runs out) is condemned by this many.
 const DEATHS_OF_A_BATCH: u32 = 10;
-/// Deaths before readiness. A SIGKILL came from outside and weighs little; a worker that leaves by itself will do so again.
-const PATIENCE_WITH_STARTS: u32 = 30;
+/// Deaths of workers that never finished anything. A SIGKILL came from outside and weighs little; a worker that leaves by itself will do so again.
+const PATIENCE: u32 = 30;
 const WEIGHT_OF_AN_EXIT: u32 = 10;
 
 /// How a worker ended.
@@ -32,13 +32,14 @@ pub struct Failure {
 #[derive(Default, Debug)]
 pub(super) struct Deaths {
     by_sample: BTreeMap<(u64, u32), u32>,
-    starts: u32,
-    start_deaths: u32,
+    /// Of workers that never finished anything, since one last did: their number, and their weight.
+    useless: u32,
+    weight: u32,
 }
 
 impl Deaths {
-    pub fn worker_is_ready(&mut self) {
-        (self.starts, self.start_deaths) = (0, 0);
+    pub fn workers_work(&mut self) {
+        (self.useless, self.weight) = (0, 0);
     }
     /// The batch was published, or given up: its deaths no longer matter.
     pub fn forget(&mut self, number: u64) {
@@ -57,9 +58,10 @@ impl Deaths {
             words: words.to_owned(),
         })
     }
-    pub fn while_starting(&mut self, cause: Cause, words: &str) -> Option<Failure> {
-        self.start_deaths += 1;
-        self.starts += if cause == Cause::Signal(SIGKILL) { 1 } else { WEIGHT_OF_AN_EXIT };
-        (self.starts >= PATIENCE_WITH_STARTS).then(|| Failure { deaths: self.start_deaths, sample: None, cause, words: words.to_owned() })
+    /// A worker died that had finished nothing and had begun nothing: it will not go better next time.
+    pub fn without_work(&mut self, cause: Cause, words: &str) -> Option<Failure> {
+        self.useless += 1;
+        self.weight += if cause == Cause::Signal(SIGKILL) { 1 } else { WEIGHT_OF_AN_EXIT };
+        (self.weight >= PATIENCE).then(|| Failure { deaths: self.useless, sample: None, cause, words: words.to_owned() })
     }
 }

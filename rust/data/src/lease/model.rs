@@ -178,6 +178,9 @@ struct Run {
     wanted: u64,
     held: VecDeque<(usize, usize, (u32, u64))>,
     condemned: Vec<u64>,
+    starved: bool,
+    /// A slot became free while the session starved, or a ring was made.
+    called: bool,
 }
 
 impl Run {
@@ -193,10 +196,16 @@ impl Run {
         let limits = Limits { lease: Duration::from_millis(60), stop: Duration::from_millis(150), deaths: 3 };
         let book = Leases::new(places, slots, SMALL, limits);
         let (now, held, condemned) = (Duration::ZERO, VecDeque::new(), vec![]);
-        Run { world, book, now, next_id: 1, streams, places, total, offered: 0, wanted: 0, held, condemned }
+        Run { world, book, now, next_id: 1, streams, places, total, offered: 0, wanted: 0, held, condemned, starved: false, called: true }
     }
-    /// One round of the session, as its event loop does it: words first, then deaths, clock, leases.
+    /// One round of the session, as its event loop does it: words first, then deaths, clock, leases. It sleeps until there
+    /// is a reason to look.
     fn session(&mut self) {
+        let spoken = self.world.processes.values().any(|process| process.dead || !process.outbox.is_empty());
+        if !(spoken || self.called || self.book.needs_clock() || self.world.grow_wanted) {
+            return;
+        }
+        self.called = false;
         self.now += Duration::from_millis(self.world.below(12) as u64);
         for id in self.world.processes.keys().copied().collect::<Vec<_>>() {
             while let Some(word) = self.world.processes.get_mut(&id).and_then(|process| process.outbox.pop_front()) {
@@ -217,7 +226,7 @@ impl Run {
             self.book.offer(Work::new(self.offered, place, place.map(|_| self.offered / self.places as u64)));
             self.offered += 1;
         }
-        self.book.dispatch(&mut self.world, self.now);
+        self.starved = self.book.dispatch(&mut self.world, self.now);
         self.act();
     }
     fn act(&mut self) {
@@ -253,6 +262,7 @@ impl Run {
             let slots = self.world.rings[0].len();
             self.world.rings.push(vec![slot; slots]);
             self.book.grown(LARGE);
+            self.called = true;
         }
     }
     fn client(&mut self) {
@@ -271,6 +281,7 @@ impl Run {
             let slot = &mut self.world.rings[ring][at];
             assert_eq!((slot.state, slot.content), (State::Held, content), "a held batch changed");
             slot.state = State::Free;
+            self.called |= self.starved;
         }
     }
     fn fault(&mut self) {

@@ -19,6 +19,8 @@ pub(super) struct Worker<T> {
     pub id: u32,
     pub place: u32,
     pub ready: bool,
+    /// It has answered for a lease.
+    pub worked: bool,
     /// Oldest first: the worker serves its leases in this order.
     pub leases: Vec<Lease<T>>,
     /// Batches that it holds encoded and for which no slot was large enough.
@@ -40,6 +42,7 @@ impl<T> Worker<T> {
             id,
             place,
             ready: false,
+            worked: false,
             leases: Vec::new(),
             growing: Vec::new(),
             suspect: None,
@@ -68,7 +71,7 @@ impl<T> Worker<T> {
         let at = self.leases.iter().position(|lease| lease.grant == grant)?;
         let took = now.saturating_sub(self.begun);
         self.batch_time = Some(self.batch_time.map_or(took, |mean| (mean * 3 + took) / 4));
-        (self.heartbeat, self.alive_at, self.begun, self.suspect) = (0, now, now, None);
+        (self.heartbeat, self.alive_at, self.begun, self.suspect, self.worked) = (0, now, now, None, true);
         Some(self.leases.remove(at))
     }
     /// The heartbeat of the batch that it is making: true if it has moved since the last call.

@@ -6,6 +6,8 @@
 //! is what lets others use the slot again.
 mod serve;
 
+pub(crate) use serve::refuse;
+
 use crate::feed::Keys;
 use crate::frame::{self, Job, ToWorker};
 use crate::payload::BufferSpec;

@@ -1,0 +1,163 @@
+//! One thing each.
+use crate::trainer::{SAMPLES, Trainer, order};
+use crate::worker::Plan;
+use rustix::process::{Pid, Signal, kill_process};
+use rustorch_base::ErrorKind;
+use rustorch_data::feed::{Keys, QueueFeed};
+use rustorch_data::ring::rings::Rings;
+use rustorch_data::ring::slot::Kind;
+use rustorch_data::session::{Launch, OnDeath, Options, Session};
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub fn plan() -> Plan {
+    Plan { width: 64, sample_us: 20, widening: 1, ..Plan::default() }
+}
+pub fn signal(process: u32, signal: Signal) {
+    // one that has died meanwhile needs no signal
+    let _ = Pid::from_raw(process as i32).map(|process| kill_process(process, signal));
+}
+pub fn alive(process: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{process}/stat")).is_ok_and(|stat| !stat.contains(") Z"))
+}
+/// The sample at place 5 of batch `number`.
+fn sample_of(number: u64) -> u64 {
+    let Keys::Indices(indices) = order(number, None).keys else { panic!() };
+    indices[5]
+}
+
+pub fn batches_arrive_once_in_order_in_rings_that_grow() {
+    let mut trainer = Trainer::start(&Plan { widening: 9, ..plan() }, 0, 300, None, Options::default());
+    for _ in 0..300 {
+        assert_eq!(trainer.next().unwrap(), Kind::Data);
+    }
+    let status = trainer.session.status();
+    assert_eq!((status.processes.len(), status.restarts), (2, 0));
+    assert!(status.batches >= 300, "{status:?}");
+}
+
+pub fn errors_come_in_their_batchs_place() {
+    let mut trainer = Trainer::start(&Plan { broken: Some(sample_of(11)), ..plan() }, 0, 20, None, Options::default());
+    for number in 0..20 {
+        match trainer.next() {
+            Ok(kind) => assert!(kind == Kind::Data && number != 11),
+            Err(error) => {
+                let text = format!("sample {} is broken", sample_of(11));
+                assert_eq!((number, error.kind, error.message), (11, ErrorKind::Index, text));
+            }
+        }
+    }
+}
+
+pub fn a_deadly_sample_is_named_with_the_last_words() {
+    let deadly = sample_of(8);
+    let mut trainer = Trainer::start(&Plan { deadly: Some(deadly), ..plan() }, 0, 20, None, Options::default());
+    for number in 0..20 {
+        match trainer.next() {
+            Ok(kind) => assert!(kind == Kind::Data && number != 8),
+            Err(error) => {
+                let text = format!("epoch 1, batch 8: 3 DataLoader workers died of sample {deadly} (the last with exit status 7)");
+                assert_eq!((number, error.message), (8, format!("{text}. Its last words:\nsample {deadly} is too much")));
+            }
+        }
+    }
+    assert_eq!(trainer.session.status().restarts, 3);
+}
+
+pub fn a_deadly_sample_can_be_skipped() {
+    let options = Options { on_death: OnDeath::Skip, ..Options::default() };
+    let mut trainer = Trainer::start(&Plan { deadly: Some(sample_of(8)), ..plan() }, 0, 20, None, options);
+    for number in 0..20 {
+        assert_eq!(trainer.next().unwrap(), if number == 8 { Kind::End } else { Kind::Data });
+    }
+    let skipped = trainer.session.take_skipped();
+    assert_eq!((skipped.len(), skipped[0].number, skipped[0].epoch), (1, 8, 1));
+    assert!(skipped[0].reason.contains("is too much"), "{skipped:?}");
+}
+
+pub fn workers_that_never_work_end_the_session() {
+    let mut trainer = Trainer::start(&Plan { stillborn: true, ..plan() }, 0, 20, None, Options::default());
+    let error = trainer.next().unwrap_err();
+    assert!(error.message.contains("died before they had made a batch (the last with exit status 3)"), "{error}");
+    assert!(error.message.ends_with("this worker has no legs"), "{error}");
+}
+
+pub fn a_program_that_is_not_there_is_named() {
+    let rings = Arc::new(Rings::create(4, 4096).unwrap());
+    let launch = Launch { program: "/nowhere/python".into(), ..Launch::default() };
+    let session = Session::start(launch, rings, QueueFeed::new(), Options::default()).unwrap();
+    let begin = Instant::now();
+    while session.failure().is_none() && begin.elapsed() < Duration::from_secs(5) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let error = session.failure().unwrap();
+    assert!(error.kind == ErrorKind::Os && error.message.contains("/nowhere/python"), "{error}");
+}
+
+pub fn streams_are_replayed_after_a_kill() {
+    let plan = Plan { stream: 30, sample_us: 200, ..plan() };
+    let mut trainer = Trainer::start(&plan, 0, 64, Some(2), Options::default());
+    for number in 0..64 {
+        if number % 9 == 4 {
+            signal(trainer.session.status().processes[number as usize / 9 % 2], Signal::KILL);
+        }
+        assert_eq!(trainer.next().unwrap(), if number < 60 { Kind::Data } else { Kind::End });
+    }
+    assert!(trainer.session.status().restarts >= 5);
+}
+
+pub fn nothing_is_left_behind() {
+    let descriptors = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let mut before = 0;
+    for round in 0..6 {
+        let mut trainer = Trainer::start(&Plan { widening: 3, ..plan() }, 0, 1000, None, Options::default());
+        for _ in 0..20 {
+            trainer.next().unwrap();
+        }
+        let processes = trainer.session.status().processes;
+        if round % 2 == 1 {
+            signal(processes[0], Signal::STOP);
+        }
+        let begin = Instant::now();
+        drop(trainer);
+        assert!(begin.elapsed() < Duration::from_millis(300), "the session took {:?} to end", begin.elapsed());
+        assert!(processes.iter().all(|&process| !alive(process)));
+        if round == 0 {
+            before = descriptors();
+        }
+    }
+    assert_eq!(descriptors(), before);
+    assert!(std::fs::read_to_string("/proc/self/task/self/children").unwrap_or_default().is_empty());
+}
+
+/// Starts a session, says who its workers are, and trains until it is killed.
+pub fn trainer_to_be_killed() {
+    let mut trainer = Trainer::start(&Plan { sample_us: 1000, ..plan() }, 0, u64::MAX, None, Options::default());
+    trainer.next().unwrap();
+    println!("{:?}", trainer.session.status().processes);
+    while trainer.next().is_ok() {}
+}
+
+pub fn workers_die_with_their_trainer() {
+    for stopped in [false, true] {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        let mut trainer = command.env("RUSTORCH_TEST_ROLE", "trainer").stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(trainer.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let workers: Vec<u32> = line.trim().trim_matches(['[', ']']).split(", ").map(|id| id.parse().unwrap()).collect();
+        assert!(workers.len() == 2 && workers.iter().all(|&worker| alive(worker)));
+        if stopped {
+            signal(workers[1], Signal::STOP);
+        }
+        trainer.kill().unwrap();
+        trainer.wait().unwrap();
+        let begin = Instant::now();
+        while workers.iter().any(|&worker| alive(worker)) {
+            assert!(begin.elapsed() < Duration::from_secs(2), "workers {workers:?} outlive their trainer");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    assert_eq!(SAMPLES, 16);
+}
