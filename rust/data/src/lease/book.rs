@@ -198,7 +198,10 @@ impl<T: Clone> Leases<T> {
             if of_stream || self.first_number() != Some(number) {
                 return None;
             }
-            let work = self.published.remove(&slots.take_back(number)?)?;
+            // only what its worker has reported: of another batch the report is on its way, and would count as published
+            let farthest =
+                self.published.keys().rev().take_while(|&&later| later > number).copied().find(|&later| slots.take_back(later))?;
+            let work = self.published.remove(&farthest)?;
             self.lease_again(work);
             slots.lease(worker)
         })

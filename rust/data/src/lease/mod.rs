@@ -54,8 +54,8 @@ pub trait Slots {
     /// Frees a slot whose writer has spoken or is dead. True if it was LEASED still, that is, the batch was not published
     /// and had not been revoked before.
     fn reclaim(&mut self, worker: u32, grant: Grant) -> bool;
-    /// Frees the READY slot with the greatest batch number above `after` and names that number.
-    fn take_back(&mut self, after: u64) -> Option<u64>;
+    /// Frees the slot of the newest ring in which this batch is READY, if there is one.
+    fn take_back(&mut self, number: u64) -> bool;
     /// The slot's heartbeat: 0 before the first sample, then the running number of the sample being made, from 1.
     fn progress(&self, grant: Grant) -> u32;
     /// The process is stopped (SIGSTOP), not merely slow.

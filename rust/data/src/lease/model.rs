@@ -39,6 +39,8 @@ struct Process {
     inbox: VecDeque<(Grant, u64, Turn)>,
     current: Option<(Grant, u64)>,
     kept: Vec<u64>,
+    /// Done, not yet said.
+    unsaid: Option<Word>,
     stream_at: u64,
     outbox: VecDeque<Word>,
 }
@@ -84,6 +86,8 @@ impl World {
         if !process.greeted {
             process.greeted = true;
             process.outbox.push_back(Word::Ready);
+        } else if let Some(word) = process.unsaid.take() {
+            process.outbox.push_back(word);
         } else if let Some((grant, number)) = process.current {
             let slot = self.slot(grant).expect("a slot changed its generation under a writer");
             (slot.number, slot.content, slot.progress) = (number, (id, number), slot.progress + 1);
@@ -93,17 +97,17 @@ impl World {
                 process.current = None;
                 if too_large(number) && grant.ring == 0 {
                     process.kept.push(number);
-                    process.outbox.push_back(Word::Grow(grant, LARGE));
+                    process.unsaid = Some(Word::Grow(grant, LARGE));
                 } else {
                     let published = self.publish(id, grant);
-                    process.outbox.push_back(Word::Done(grant, published));
+                    process.unsaid = Some(Word::Done(grant, published));
                 }
             }
         } else if let Some((grant, number, turn)) = process.inbox.pop_front() {
             let leased = self.slot(grant).is_some_and(|slot| slot.state == State::Leased(id));
             if !leased {
                 self.free_if(grant, State::Revoked(id));
-                process.outbox.push_back(Word::Done(grant, false));
+                process.unsaid = Some(Word::Done(grant, false));
             } else if let Some(at) = process.kept.iter().position(|&kept| kept == number) {
                 process.kept.remove(at);
                 let slot = self.slot(grant).unwrap();
@@ -150,13 +154,10 @@ impl Slots for World {
             false
         }
     }
-    fn take_back(&mut self, after: u64) -> Option<u64> {
+    fn take_back(&mut self, number: u64) -> bool {
         let newest = self.rings.len() - 1;
-        let slot = self.rings[newest].iter_mut().filter(|slot| slot.state == State::Ready).max_by_key(|slot| slot.number)?;
-        (slot.number > after).then(|| {
-            slot.state = State::Free;
-            slot.number
-        })
+        let found = self.rings[newest].iter_mut().find(|slot| slot.state == State::Ready && slot.number == number);
+        found.map(|slot| slot.state = State::Free).is_some()
     }
     fn progress(&self, grant: Grant) -> u32 {
         self.rings[grant.ring as usize][grant.slot as usize].progress

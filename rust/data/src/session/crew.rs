@@ -99,8 +99,13 @@ impl Slots for Crew {
     fn reclaim(&mut self, worker: u32, grant: Grant) -> bool {
         self.state(worker, grant).is_some_and(|(slot, right)| slot.state.reclaim(right) == Reclaimed::Lost)
     }
-    fn take_back(&mut self, after: u64) -> Option<u64> {
-        self.newest().take_back_farthest(after)
+    fn take_back(&mut self, number: u64) -> bool {
+        let ring = self.newest();
+        (0..ring.slots()).any(|slot| {
+            let slot = ring.slot(slot);
+            let word = slot.state.word();
+            word.state() == Some(State::Ready) && slot.number() == number && slot.state.take_back(word)
+        })
     }
     fn progress(&self, grant: Grant) -> u32 {
         self.known.get(&grant.ring).map_or(0, |ring| ring.slot(grant.slot as usize).progress())

@@ -34,6 +34,8 @@ pub(super) struct Engine {
     next_id: u32,
     begin: Instant,
     ticked: Duration,
+    /// Workers whose deaths were seen and not dealt with yet.
+    dead: Vec<u32>,
     buffer: Vec<u8>,
 }
 
@@ -51,7 +53,7 @@ impl Engine {
         let crew = Crew::new(rings, Arc::new(on_freed));
         let buffer = vec![0; packet::LONGEST];
         let (begin, ticked) = (Instant::now(), Duration::ZERO);
-        Engine { shared, launch, options, feed, book, crew, job: None, next_id: SESSION + 1, begin, ticked, buffer }
+        Engine { shared, launch, options, feed, book, crew, job: None, next_id: SESSION + 1, begin, ticked, dead: Vec::new(), buffer }
     }
 
     pub fn run(mut self) {
@@ -79,8 +81,9 @@ impl Engine {
         let tick = (self.book.needs_clock() || leaving).then(|| TICK.saturating_sub(self.now().saturating_sub(self.ticked)));
         let timeout = if starved { Some(tick.unwrap_or(STARVED).min(STARVED)) } else { tick };
         let mut descriptors = vec![self.shared.wake.as_fd()];
-        let mut speakers = Vec::new();
+        let (mut lives, mut speakers) = (Vec::new(), Vec::new());
         for (id, child) in &self.crew.children {
+            lives.push((descriptors.len(), *id));
             descriptors.push(child.life());
             for (voice, descriptor) in child.voices().into_iter().enumerate() {
                 if let Some(descriptor) = descriptor {
@@ -91,6 +94,7 @@ impl Engine {
         }
         let ready =
             poll::readable(&descriptors, timeout).map_err(|error| Error::os(format!("a data loader's session cannot wait: {error}")))?;
+        self.dead = lives.into_iter().filter(|(at, _)| ready[*at]).map(|(_, id)| id).collect();
         if ready[0] {
             self.shared.wake.clear();
             self.take_job();
@@ -154,12 +158,7 @@ impl Engine {
     }
 
     fn bury_the_dead(&mut self) {
-        let lives: Vec<(u32, bool)> = {
-            let descriptors: Vec<_> = self.crew.children.values().map(Child::life).collect();
-            let dead = poll::readable(&descriptors, Some(Duration::ZERO)).unwrap_or_else(|_| vec![false; descriptors.len()]);
-            self.crew.children.keys().copied().zip(dead).collect()
-        };
-        for (id, _) in lives.into_iter().filter(|(_, dead)| *dead) {
+        for id in std::mem::take(&mut self.dead) {
             // what it said before it died counts
             self.hear(id);
             let Some(child) = self.crew.children.remove(&id) else { continue };

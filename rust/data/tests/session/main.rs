@@ -2,6 +2,7 @@
 // A failed unwrap is a failed test; without libtest's harness clippy does not know that these are tests.
 #![allow(clippy::unwrap_used, clippy::panic)]
 mod cases;
+mod measure;
 mod soak;
 mod trainer;
 mod worker;
@@ -22,6 +23,8 @@ fn main() {
         ("streams_are_replayed_after_a_kill", cases::streams_are_replayed_after_a_kill),
         ("nothing_is_left_behind", cases::nothing_is_left_behind),
         ("workers_die_with_their_trainer", cases::workers_die_with_their_trainer),
+        ("restarts_take_milliseconds", measure::restarts_take_milliseconds),
+        ("starts_do_not_grow_with_the_trainer", measure::starts_do_not_grow_with_the_trainer),
         ("kills_and_stops_lose_and_repeat_nothing", soak::kills_and_stops_lose_and_repeat_nothing),
     ];
     let arguments: Vec<String> = std::env::args().skip(1).collect();
