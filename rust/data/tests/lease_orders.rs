@@ -1,6 +1,7 @@
 //! The book of leases and the slots' words under a scheduler that tries orders at random: a session, two workers and a
 //! client as threads of a model, workers killed and taken for stopped at any moment. Every batch must arrive once and
 //! whole, and a held batch must stay as it is.
+#![allow(clippy::unwrap_used, clippy::panic)] // a failed unwrap is a failed test, here in functions that tests share
 use rustorch_data::lease::{Action, Cause, Grant, Leases, Limits, Slots, Work};
 use rustorch_data::ring::word::{AtomicWord, Lease, Reclaimed, SlotState, State};
 use shuttle::rand::{Rng, thread_rng};

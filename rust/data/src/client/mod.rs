@@ -1,10 +1,12 @@
 //! The trainer's side: takes batches in order from its rings, whoever fills them.
 pub mod batch;
+mod workers;
 
 use crate::feed::Feed;
 use crate::readers::{Readers, Work, slot_bytes};
 use crate::ring::rings::Rings;
 use crate::ring::word::State;
+use crate::session::Session;
 use crate::source::Source;
 use rustorch_base::{Result, ensure};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -59,6 +61,7 @@ pub struct Client {
 /// Who makes the batches.
 enum Engine {
     Readers(Readers),
+    Workers(Session),
 }
 
 /// Figures of a stream so far.
@@ -120,6 +123,9 @@ impl Client {
             if self.feed.end().is_some_and(|end| *number >= end) {
                 return Ok(Next::Ended);
             }
+            if let Some(error) = self.failure() {
+                return Err(error);
+            }
             let left = timeout.saturating_sub(begin.elapsed());
             if left.is_zero() {
                 return Ok(Next::Waiting);
@@ -160,6 +166,7 @@ impl Client {
     pub fn figures(&self) -> Figures {
         let work = match &self.engine {
             Engine::Readers(readers) => readers.work(),
+            Engine::Workers(session) => workers::work(session),
         };
         Figures { batches: self.taken.load(Relaxed), waited: Duration::from_nanos(self.waited.load(Relaxed)), work }
     }

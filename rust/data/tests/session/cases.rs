@@ -33,7 +33,7 @@ pub fn batches_arrive_once_in_order_in_rings_that_grow() {
     for _ in 0..300 {
         assert_eq!(trainer.next().unwrap(), Kind::Data);
     }
-    let status = trainer.session.status();
+    let status = trainer.session().status();
     assert_eq!((status.processes.len(), status.restarts), (2, 0));
     assert!(status.batches >= 300, "{status:?}");
 }
@@ -63,7 +63,7 @@ pub fn a_deadly_sample_is_named_with_the_last_words() {
             }
         }
     }
-    assert_eq!(trainer.session.status().restarts, 3);
+    assert_eq!(trainer.session().status().restarts, 3);
 }
 
 pub fn a_deadly_sample_can_be_skipped() {
@@ -72,7 +72,7 @@ pub fn a_deadly_sample_can_be_skipped() {
     for number in 0..20 {
         assert_eq!(trainer.next().unwrap(), if number == 8 { Kind::End } else { Kind::Data });
     }
-    let skipped = trainer.session.take_skipped();
+    let skipped = trainer.session().take_skipped();
     assert_eq!((skipped.len(), skipped[0].number, skipped[0].epoch), (1, 8, 1));
     assert!(skipped[0].reason.contains("is too much"), "{skipped:?}");
 }
@@ -101,11 +101,11 @@ pub fn streams_are_replayed_after_a_kill() {
     let mut trainer = Trainer::start(&plan, 0, 64, Some(2), Options::default());
     for number in 0..64 {
         if number % 9 == 4 {
-            signal(trainer.session.status().processes[number as usize / 9 % 2], Signal::KILL);
+            signal(trainer.session().status().processes[number as usize / 9 % 2], Signal::KILL);
         }
         assert_eq!(trainer.next().unwrap(), if number < 60 { Kind::Data } else { Kind::End });
     }
-    assert!(trainer.session.status().restarts >= 5);
+    assert!(trainer.session().status().restarts >= 5);
 }
 
 pub fn nothing_is_left_behind() {
@@ -116,7 +116,7 @@ pub fn nothing_is_left_behind() {
         for _ in 0..20 {
             trainer.next().unwrap();
         }
-        let processes = trainer.session.status().processes;
+        let processes = trainer.session().status().processes;
         if round % 2 == 1 {
             signal(processes[0], Signal::STOP);
         }
@@ -136,7 +136,7 @@ pub fn nothing_is_left_behind() {
 pub fn trainer_to_be_killed() {
     let mut trainer = Trainer::start(&Plan { sample_us: 1000, ..plan() }, 0, u64::MAX, None, Options::default());
     trainer.next().unwrap();
-    println!("{:?}", trainer.session.status().processes);
+    println!("{:?}", trainer.session().status().processes);
     while trainer.next().is_ok() {}
 }
 

@@ -21,7 +21,7 @@ pub fn restarts_take_milliseconds() {
     for count in 0..3 {
         let waits = (0..12).map(|_| {
             (0..4).for_each(|_| assert_eq!(trainer.next().unwrap(), Kind::Data));
-            trainer.session.status().processes.into_iter().take(count).for_each(|process| signal(process, Signal::KILL));
+            trainer.session().status().processes.into_iter().take(count).for_each(|process| signal(process, Signal::KILL));
             // what was ready or under way covers the first moments: the longest of eight waits is the stall
             let next = |_| {
                 let begin = Instant::now();

@@ -34,7 +34,7 @@ pub fn kills_and_stops_lose_and_repeat_nothing() {
     });
     let (mut waits, mut batches) = (Vec::new(), 0u64);
     while !over.load(Relaxed) {
-        *workers.lock().unwrap() = trainer.session.status().processes;
+        *workers.lock().unwrap() = trainer.session().status().processes;
         let begin = Instant::now();
         assert_eq!(trainer.next().unwrap(), Kind::Data, "seed {seed}");
         waits.push(begin.elapsed());
@@ -43,7 +43,7 @@ pub fn kills_and_stops_lose_and_repeat_nothing() {
     let (kills, stops) = adversary.join().unwrap();
     trainer.release_all();
     waits.sort_unstable();
-    let (restarts, worst) = (trainer.session.status().restarts, waits[waits.len() - 1]);
+    let (restarts, worst) = (trainer.session().status().restarts, waits[waits.len() - 1]);
     println!(
         "soak: seed {seed}: {kills} kills, {stops} stops, {restarts} restarts, {batches} batches; waits: median {:?}, 99 % {:?}, worst {worst:?}",
         waits[waits.len() / 2],
@@ -71,7 +71,7 @@ fn disturb(seed: u64, faults: u64, over: &AtomicBool, workers: &Mutex<Vec<u32>>)
             continue;
         }
         let process = choice[random.next_u32() as usize % choice.len()];
-        if random.next_u32() % 2 == 0 {
+        if random.next_u32().is_multiple_of(2) {
             signal(process, Signal::KILL);
             kills += 1;
         } else {

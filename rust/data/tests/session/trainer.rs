@@ -1,23 +1,23 @@
 //! A trainer in small: a session, and a client that takes batches in order, keeps some, and compares every byte.
 use crate::worker::Plan;
 use rustorch_base::{Error, Result};
+use rustorch_data::client::{Batch, Client, Next as Found};
 use rustorch_data::feed::{Feed, Keys, Next, Task, Waker};
-use rustorch_data::payload::{PayloadLayout, decode_refusal};
-use rustorch_data::ring::rings::Rings;
 use rustorch_data::ring::slot::Kind;
-use rustorch_data::ring::{Ring, Taken};
 use rustorch_data::session::{Job, Launch, Options, Session};
 use rustorch_data::source::BatchRandom;
 use rustorch_data::sys::memory_file;
 use rustorch_data::worker::Order;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub const SAMPLES: u64 = 16;
 const KEPT: usize = 3;
 /// A wait that deserves a word.
 const LONG: Duration = Duration::from_millis(500);
+/// So many of them are a failure.
+const LATE: u32 = 40;
 
 /// The first `end` batches of a fixed order, or of streams.
 pub struct Tasks {
@@ -51,85 +51,63 @@ impl Feed for Tasks {
     fn attach(&self, _: Waker) {}
 }
 
-struct Kept {
-    ring: Arc<Ring>,
-    taken: Taken,
-    hash: u64,
-}
-
 pub struct Trainer {
-    pub session: Session,
-    rings: Arc<Rings>,
+    client: Client,
     plan: Plan,
     streams: Option<u32>,
     next: u64,
-    kept: VecDeque<Kept>,
+    /// With the hash that each had when it came.
+    kept: VecDeque<(Batch, u64)>,
 }
 
 impl Trainer {
     pub fn start(plan: &Plan, first: u64, end: u64, streams: Option<u32>, options: Options) -> Trainer {
-        let rings = Arc::new(Rings::create(8, SAMPLES as usize * plan.width * 4 + 512).unwrap());
         let feed = Arc::new(Tasks { next: Mutex::new(first), end, streams });
         let program = std::env::current_exe().unwrap().into_os_string();
         let launch = Launch { program, arguments: vec![], environment: vec![("RUSTORCH_TEST_ROLE".into(), "worker".into())] };
-        let session = Session::start(launch, rings.clone(), feed, options).unwrap();
+        let client = Client::with_workers(launch, feed, 8, SAMPLES as usize * plan.width * 4 + 512, options).unwrap();
         let blob = Some(memory_file::create("test-job", 4096).unwrap());
-        session.set_job(Job { bytes: postcard::to_allocvec(plan).unwrap(), blob });
-        Trainer { session, rings, plan: plan.clone(), streams, next: first, kept: VecDeque::new() }
+        client.session().unwrap().set_job(Job { bytes: postcard::to_allocvec(plan).unwrap(), blob });
+        Trainer { client, plan: plan.clone(), streams, next: first, kept: VecDeque::new() }
+    }
+    pub fn session(&self) -> &Session {
+        self.client.session().unwrap()
     }
     /// The next batch, compared with what it has to be: its kind. An error is what came in its place.
     pub fn next(&mut self) -> Result<Kind> {
-        let (ring, taken) = self.wait()?;
-        let label = taken.label.expect("a header makes sense");
-        assert_eq!(label.number, self.next);
+        let batch = self.wait()?;
+        assert_eq!(batch.number(), self.next);
         self.next += 1;
-        let payload = payload(&ring, taken);
-        let outcome = match label.kind {
+        let outcome = match batch.kind() {
             Kind::Data => {
-                assert_eq!(parts(payload), self.expected(label.number), "batch {} has other bytes", label.number);
+                assert_eq!(hash(&batch), self.expected(batch.number()), "batch {} has other bytes", batch.number());
                 Ok(Kind::Data)
             }
-            Kind::Refusal => Err(decode_refusal(&payload[PayloadLayout::read(payload)?.skeleton])),
+            Kind::Refusal => Err(batch.refusal().unwrap()),
             other => Ok(other),
         };
-        self.kept.push_back(Kept { hash: hash(payload), ring, taken });
+        let now = hash(&batch);
+        self.kept.push_back((batch, now));
         if self.kept.len() > KEPT {
             self.release();
         }
         outcome
     }
-    fn wait(&self) -> Result<(Arc<Ring>, Taken)> {
-        let (begin, mut described) = (Instant::now(), false);
-        loop {
-            let ring = self.rings.newest();
-            if begin.elapsed() > LONG && !described {
-                described = true;
-                println!("batch {} is late: {}", self.next, self.describe());
+    fn wait(&self) -> Result<Batch> {
+        for late in 0..LATE {
+            match self.client.next(LONG)? {
+                Found::Ready(batch) => return Ok(batch),
+                Found::Waiting if late == 0 => println!("batch {} is late: {}", self.next, self.describe()),
+                Found::Waiting => {}
+                Found::Ended => return Err(Error::runtime("the stream has ended")),
             }
-            let seen = ring.header().ready.count();
-            if let Some(found) = self.rings.take(self.next) {
-                return Ok(found);
-            }
-            if let Some(error) = self.session.failure() {
-                return Err(error);
-            }
-            if begin.elapsed() > Duration::from_secs(20) {
-                return Err(Error::runtime(format!("batch {} does not come: {}", self.next, self.describe())));
-            }
-            ring.header().ready.wait(seen, Duration::from_millis(5));
         }
+        Err(Error::runtime(format!("batch {} does not come: {}", self.next, self.describe())))
     }
-    /// Slots and processes as they stand.
+    /// The processes as they stand.
     fn describe(&self) -> String {
-        let mut text = format!("{:?}, batches by number", self.session.status());
-        for ring in self.rings.all() {
-            let words = (0..ring.slots()).map(|slot| (ring.slot(slot), ring.slot(slot).state.word()));
-            let slots: Vec<String> = words
-                .map(|(slot, word)| format!("{} {:?} by {} at {}", slot.number(), word.state(), word.worker(), slot.progress()))
-                .collect();
-            text += &format!("\n  ring: {}", slots.join(", "));
-        }
-        for process in self.session.status().processes {
+        let mut text = format!("{:?}", self.session().status());
+        for process in self.session().status().processes {
             let read = |name: &str| std::fs::read_to_string(format!("/proc/{process}/{name}")).unwrap_or_default();
             text += &format!("\n  {process}: {} {}", read("stat").trim(), read("wchan"));
         }
@@ -137,9 +115,8 @@ impl Trainer {
         text + "\n  load " + load.trim()
     }
     fn release(&mut self) {
-        let Some(Kept { ring, taken, hash: before }) = self.kept.pop_front() else { return };
-        assert_eq!(hash(payload(&ring, taken)), before, "a batch changed while it was held");
-        ring.release(taken.slot);
+        let Some((batch, before)) = self.kept.pop_front() else { return };
+        assert_eq!(hash(&batch), before, "a batch changed while it was held");
     }
     pub fn release_all(&mut self) {
         while !self.kept.is_empty() {
@@ -151,26 +128,20 @@ impl Trainer {
         let order = order(number, self.streams);
         let indices = self.plan.indices(&order.keys).unwrap();
         let rows: Vec<f32> = indices.iter().enumerate().flat_map(|(k, &index)| self.plan.row(&order, k, index)).collect();
-        let mut bytes: Vec<u8> = rows.iter().flat_map(|value| value.to_ne_bytes()).collect();
-        bytes.extend(b"end");
-        bytes.extend(Plan::skeleton(&order));
-        hash(&bytes)
+        let parts = [rows.iter().flat_map(|value| value.to_ne_bytes()).collect(), b"end".to_vec(), Plan::skeleton(&order)];
+        hash_of(&parts.concat())
     }
 }
 
-fn payload(ring: &Ring, taken: Taken) -> &[u8] {
-    let bytes = taken.label.map_or(0, |label| label.payload as usize);
-    // SAFETY: the slot is held by this process, and the label's length was cut to the slot's.
-    unsafe { std::slice::from_raw_parts(ring.data(taken.slot), bytes) }
+/// The hash of a batch's parts; what lies between them means nothing.
+fn hash(batch: &Batch) -> u64 {
+    // SAFETY: a buffer's memory is valid for as long as the batch lives, and nobody writes it now.
+    let mut bytes: Vec<u8> =
+        batch.buffers().flat_map(|part| unsafe { std::slice::from_raw_parts(part.data, part.bytes) }.to_vec()).collect();
+    bytes.extend(batch.skeleton());
+    hash_of(&bytes)
 }
 
-/// The hash of a payload's parts; what lies between them means nothing.
-fn parts(payload: &[u8]) -> u64 {
-    let layout = PayloadLayout::read(payload).unwrap();
-    let places = layout.buffers.iter().map(|buffer| &buffer.place).chain([&layout.skeleton]);
-    hash(&places.flat_map(|place| payload[place.clone()].to_vec()).collect::<Vec<u8>>())
-}
-
-pub fn hash(bytes: &[u8]) -> u64 {
+fn hash_of(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ byte as u64).wrapping_mul(0x0100_0000_01b3))
 }

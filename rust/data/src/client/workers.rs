@@ -1,0 +1,35 @@
+//! Batches made by worker processes that this process starts and watches.
+use super::{Client, Engine};
+use crate::feed::Feed;
+use crate::readers::Work;
+use crate::ring::rings::Rings;
+use crate::session::{Launch, Options, Session};
+use rustorch_base::{Error, Result};
+use std::sync::Arc;
+use std::time::Duration;
+
+impl Client {
+    /// Worker processes make the batches of the feed's tasks; they wait for [`Session::set_job`]. Of the first batches'
+    /// size nothing need be known: a batch that is larger than `slot_bytes` makes a larger ring. Errors: too little memory
+    /// for the ring, by number of bytes.
+    pub fn with_workers(launch: Launch, feed: Arc<dyn Feed>, slots: usize, slot_bytes: usize, options: Options) -> Result<Client> {
+        let rings = Arc::new(Rings::create(slots, slot_bytes)?);
+        let session = Session::start(launch, rings.clone(), feed.clone(), options)?;
+        Ok(Client::new(rings, feed, Engine::Workers(session)))
+    }
+
+    /// The workers' session, where the batches come from one.
+    pub fn session(&self) -> Option<&Session> {
+        if let Engine::Workers(session) = &self.engine { Some(session) } else { None }
+    }
+
+    /// Why no further batch will come.
+    pub(super) fn failure(&self) -> Option<Error> {
+        self.session()?.failure()
+    }
+}
+
+pub(super) fn work(session: &Session) -> Work {
+    let status = session.status();
+    Work { batches: status.batches, busy: Duration::ZERO }
+}
