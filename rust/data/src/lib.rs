@@ -13,4 +13,5 @@ pub mod ring;
 pub mod session;
 pub mod source;
 pub mod sys;
+pub mod transform;
 pub mod worker;

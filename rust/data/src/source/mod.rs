@@ -4,11 +4,17 @@ pub mod convert;
 pub mod damage;
 pub mod fingerprint;
 pub mod idx;
+pub mod images;
 pub mod memory;
 pub mod npy;
 mod npy_header;
+pub mod pictures;
 mod random;
+pub mod records;
 pub mod root;
+pub mod stages;
+pub mod tar;
+mod tar_index;
 pub mod tokens;
 
 use rustorch_base::{DType, Result, bail, ensure};
@@ -18,6 +24,7 @@ pub use columns::ColumnSource;
 pub use memory::MemorySource;
 pub use random::{BatchRandom, SampleRandom, sample_key};
 pub use root::Root;
+pub use stages::{Stage, Stages};
 
 /// Rows asked for before they are read: random rows defeat the hardware prefetcher, and two ahead doubles the gather.
 pub const AHEAD: usize = 2;
@@ -65,6 +72,14 @@ pub trait Source: Send + Sync {
     /// Writes sample `index` into one buffer a field, each exactly [`Field::bytes`] long. `random` is this sample's own
     /// generator, for augmentation. After an error the buffers hold nothing of use.
     fn read(&self, index: u64, random: &mut SampleRandom, out: &mut [&mut [u8]]) -> Result<()>;
+    /// [`Source::read`] that tells where its time went.
+    fn read_timed(&self, index: u64, random: &mut SampleRandom, out: &mut [&mut [u8]], stages: &mut Stages) -> Result<()> {
+        stages.time(Stage::Gather, || self.read(index, random, out))
+    }
+    /// Names of the classes that an int64 label numbers, where the source knows them.
+    fn classes(&self) -> &[String] {
+        &[]
+    }
     /// Asks the memory for a sample that will be read soon.
     fn prefetch(&self, index: u64) {
         let _ = index;

@@ -5,6 +5,7 @@ use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustorch_base::{Error, Result, bail};
 use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -35,6 +36,9 @@ impl OpenFile {
 pub struct Entry {
     pub name: String,
     pub is_folder: bool,
+    pub len: u64,
+    /// Nanoseconds since 1970.
+    pub modified: u64,
 }
 
 impl Root {
@@ -84,6 +88,25 @@ impl Root {
         Ok(OpenFile { file, path: path.to_owned(), len: data.len(), modified })
     }
 
+    /// Puts a file with these bytes at `path`, whole or not at all: it is written under another name and renamed.
+    pub fn replace(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        let words = |e: Errno| refused(path, &e.into());
+        let Some(name) = path.file_name() else { bail!(value, "'{}' names no file", path.display()) };
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = self.descriptor(folder, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        let mut passing = name.to_owned();
+        passing.push(format!(".{}.part", std::process::id()));
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&folder, &passing, flags, Mode::from_raw_mode(0o644)).map_err(words)?;
+        let written = File::from(file).write_all(bytes).map_err(|e| refused(path, &e));
+        let renamed = written.and_then(|()| rustix::fs::renameat(&folder, &passing, &folder, name).map_err(words));
+        if renamed.is_err() {
+            // nothing is to be left behind; that the file cannot be removed either says nothing new
+            let _ = rustix::fs::unlinkat(&folder, &passing, AtFlags::empty());
+        }
+        renamed
+    }
+
     /// The entries of a folder, sorted by name as Python sorts them (by code point). Links count as what they lead to.
     pub fn list(&self, path: &Path) -> Result<Vec<Entry>> {
         let descriptor = self.descriptor(path, OFlags::RDONLY | OFlags::DIRECTORY)?;
@@ -94,12 +117,7 @@ impl Root {
                 bail!(value, "'{}' holds a name that is not UTF-8: {:?}", path.display(), entry.file_name());
             };
             if name != "." && name != ".." {
-                let is_folder = match entry.file_type() {
-                    FileType::Directory => true,
-                    FileType::RegularFile => false,
-                    _ => leads_to_folder(&descriptor, name),
-                };
-                entries.push(Entry { name: name.to_owned(), is_folder });
+                entries.push(entry_of(&descriptor, name).map_err(|e| refused(&path.join(name), &e))?);
             }
         }
         entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
@@ -107,10 +125,19 @@ impl Root {
     }
 }
 
-/// What a link (or an entry whose kind the file system does not tell) is. Only its kind is looked at here; opening it
-/// is confined like everything else.
-fn leads_to_folder(folder: impl AsFd, name: &str) -> bool {
-    rustix::fs::statat(folder, name, AtFlags::empty()).is_ok_and(|data| FileType::from_raw_mode(data.st_mode) == FileType::Directory)
+/// What is known of an entry; a link is what it leads to, and one that leads nowhere is an empty file. Only this much is
+/// looked at beyond the confines: opening the entry is confined like everything else.
+fn entry_of(folder: impl AsFd, name: &str) -> std::io::Result<Entry> {
+    let name = name.to_owned();
+    match rustix::fs::statat(folder, &name, AtFlags::empty()) {
+        Ok(data) => {
+            let modified = (data.st_mtime as u64).wrapping_mul(1_000_000_000).wrapping_add(data.st_mtime_nsec);
+            let is_folder = FileType::from_raw_mode(data.st_mode) == FileType::Directory;
+            Ok(Entry { name, is_folder, len: data.st_size as u64, modified })
+        }
+        Err(Errno::NOENT | Errno::LOOP) => Ok(Entry { name, is_folder: false, len: 0, modified: 0 }),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn refused(path: &Path, error: &std::io::Error) -> Error {
