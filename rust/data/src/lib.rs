@@ -3,6 +3,7 @@
 //! bytes. The crate depends on `rustorch-base` only, so that the service starts without a tensor library. The engine
 //! is not built yet: this crate holds its name.
 pub mod client;
+pub mod cli;
 pub mod feed;
 pub mod frame;
 pub mod lease;
