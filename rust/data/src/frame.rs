@@ -38,8 +38,6 @@ pub struct Job {
     /// Which of `places` it fills; a successor fills the same one.
     pub place: u32,
     pub places: u32,
-    /// The process that started it, without which it must not live.
-    pub parent: u32,
     /// A [`ToWorker::Blob`] follows.
     pub blob: bool,
     /// For the maker of batches alone.
@@ -149,7 +147,7 @@ mod tests {
         Task { number: 9, random: BatchRandom { seed: u64::MAX, epoch: 2, position: 300 }, keys }
     }
     fn sentences() -> Vec<ToWorker> {
-        let job = Job { worker: 5, place: 1, places: 2, parent: 4711, blob: true, bytes: vec![1, 2, 3] };
+        let job = Job { worker: 5, place: 1, places: 2, blob: true, bytes: vec![1, 2, 3] };
         let lease = |keys| decode(&encode_lease(GRANT, &task(keys)).unwrap().0).unwrap();
         vec![
             ToWorker::Job(job),
@@ -180,7 +178,7 @@ mod tests {
         let ToWorker::Lease(lease) = decode(&frame).unwrap() else { panic!() };
         assert_eq!(lease.keys.clone().open(file).unwrap(), keys);
         assert!(lease.keys.open(None).unwrap_err().message.contains("without the file"));
-        let large = ToWorker::Job(Job { worker: 1, place: 0, places: 1, parent: 1, blob: false, bytes: vec![0; packet::LONGEST] });
+        let large = ToWorker::Job(Job { worker: 1, place: 0, places: 1, blob: false, bytes: vec![0; packet::LONGEST] });
         assert!(encode(&large).unwrap_err().message.contains("at most"));
     }
 

@@ -3,6 +3,7 @@ use super::{Job, Launch};
 use crate::lease::Cause;
 use crate::ring::Ring;
 use crate::sys::{packet, process::Process};
+use crate::worker::PARENT;
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Result, Write};
@@ -45,7 +46,7 @@ impl Child {
         let (mine, theirs) = packet::pair()?;
         let mut command = Command::new(&launch.program);
         command.args(&launch.arguments).envs(launch.environment.iter().map(|(name, value)| (name, value)));
-        command.stderr(Stdio::piped()).process_group(0);
+        command.env(PARENT, std::process::id().to_string()).stderr(Stdio::piped()).process_group(0);
         let mut process = Process::spawn(&mut command, theirs)?;
         let stderr = process.take_stderr();
         if let Some(stderr) = &stderr {

@@ -122,8 +122,8 @@ impl Engine {
             return;
         }
         child.has_job = true;
-        let (place, places, parent) = (child.place, self.options.workers, std::process::id());
-        let description = frame::Job { worker: id, place, places, parent, blob: job.blob.is_some(), bytes: job.bytes.clone() };
+        let (place, places) = (child.place, self.options.workers);
+        let description = frame::Job { worker: id, place, places, blob: job.blob.is_some(), bytes: job.bytes.clone() };
         let frames = frame::encode(&ToWorker::Job(description)).and_then(|job| Ok((job, frame::encode(&ToWorker::Blob)?)));
         let (frame, blob) = match frames {
             Ok(frames) => frames,

@@ -6,7 +6,8 @@
 //! a closed socket ends them too. They have a process group of their own, so that Ctrl-C reaches the trainer alone.
 //!
 //! One case is not covered: a worker that is stopped in the fraction of a millisecond between its birth and its exec holds
-//! up the thread that starts it, until it is continued or killed.
+//! up the thread that starts it, and stays behind if the trainer is killed meanwhile, until it is continued: it then sees
+//! its closed socket and leaves.
 mod child;
 mod crew;
 mod engine;
@@ -82,7 +83,7 @@ pub struct Status {
 }
 
 /// Grace for workers to leave by themselves when the session ends.
-const GRACE: Duration = Duration::from_millis(100);
+const GRACE: Duration = Duration::from_millis(150);
 /// The thread ends within this, unless it is stuck in a start; then it is left to itself and ends when that does.
 const PATIENCE_WITH_THE_THREAD: Duration = Duration::from_secs(1);
 

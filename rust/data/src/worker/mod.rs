@@ -18,6 +18,18 @@ use rustix::fs::{Mode, OFlags};
 use rustorch_base::{Error, Result, bail};
 use std::os::fd::{AsFd, OwnedFd};
 
+/// The environment variable that names a worker's session by its process.
+pub(crate) const PARENT: &str = "RUSTORCH_WORKER_PARENT";
+
+/// Binds the life of this process to the session that started it. The earlier the better: until then only a closed socket
+/// ends it. False: the session is gone already.
+pub fn bind() -> Result<bool> {
+    let Some(parent) = std::env::var(PARENT).ok().and_then(|parent| parent.parse().ok()) else {
+        bail!(runtime, "a worker is started by a session, which names itself in {PARENT}");
+    };
+    process::die_with_parent(parent).map_err(|error| Error::os(format!("a worker cannot bind itself to its session: {error}")))
+}
+
 /// A batch to make.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Order {
@@ -67,6 +79,9 @@ impl Worker {
     /// Takes over the socket that the session gave this process as standard input, which becomes empty, and waits for the
     /// job. `None`: the session is gone, and this process has nothing left to do.
     pub fn attach() -> Result<Option<Worker>> {
+        if !bind()? {
+            return Ok(None);
+        }
         let describe = |error: std::io::Error| Error::os(format!("a worker cannot take over its socket: {error}"));
         Worker::on_socket(take_stdin().map_err(describe)?)
     }
@@ -74,11 +89,6 @@ impl Worker {
     fn on_socket(socket: OwnedFd) -> Result<Option<Worker>> {
         let mut buffer = vec![0; packet::LONGEST];
         let Some((ToWorker::Job(job), _)) = receive(&socket, &mut buffer)? else { return Ok(None) };
-        if !process::die_with_parent(job.parent)
-            .map_err(|error| Error::os(format!("a worker cannot bind itself to its session: {error}")))?
-        {
-            return Ok(None);
-        }
         let mut blob = None;
         if job.blob {
             match receive(&socket, &mut buffer)? {

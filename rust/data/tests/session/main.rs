@@ -10,6 +10,7 @@ mod worker;
 fn main() {
     match std::env::var("RUSTORCH_TEST_ROLE").as_deref() {
         Ok("worker") => return worker::main(),
+        Ok("soak") => return soak::trainer(),
         Ok("trainer") => return cases::trainer_to_be_killed(),
         _ => {}
     }

@@ -19,8 +19,9 @@ const LONG: Duration = Duration::from_millis(500);
 /// So many of them are a failure.
 const LATE: u32 = 40;
 
-/// The first `end` batches of a fixed order, or of streams.
+/// Batches `first` to `end` of a fixed order, or of streams. A client counts from 0.
 pub struct Tasks {
+    first: u64,
     next: Mutex<u64>,
     end: u64,
     streams: Option<u32>,
@@ -40,13 +41,13 @@ impl Feed for Tasks {
         }
         let Order { number, random, keys } = order(*next, self.streams);
         *next += 1;
-        Next::Task(Task { number, random, keys })
+        Next::Task(Task { number: number - self.first, random, keys })
     }
     fn give_back(&self, task: Task) {
         panic!("nobody else makes batch {}", task.number);
     }
     fn end(&self) -> Option<u64> {
-        Some(self.end)
+        Some(self.end - self.first)
     }
     fn attach(&self, _: Waker) {}
 }
@@ -55,6 +56,7 @@ pub struct Trainer {
     client: Client,
     plan: Plan,
     streams: Option<u32>,
+    first: u64,
     next: u64,
     /// With the hash that each had when it came.
     kept: VecDeque<(Batch, u64)>,
@@ -62,13 +64,13 @@ pub struct Trainer {
 
 impl Trainer {
     pub fn start(plan: &Plan, first: u64, end: u64, streams: Option<u32>, options: Options) -> Trainer {
-        let feed = Arc::new(Tasks { next: Mutex::new(first), end, streams });
+        let feed = Arc::new(Tasks { first, next: Mutex::new(first), end, streams });
         let program = std::env::current_exe().unwrap().into_os_string();
         let launch = Launch { program, arguments: vec![], environment: vec![("RUSTORCH_TEST_ROLE".into(), "worker".into())] };
         let client = Client::with_workers(launch, feed, 8, SAMPLES as usize * plan.width * 4 + 512, options).unwrap();
         let blob = Some(memory_file::create("test-job", 4096).unwrap());
         client.session().unwrap().set_job(Job { bytes: postcard::to_allocvec(plan).unwrap(), blob });
-        Trainer { client, plan: plan.clone(), streams, next: first, kept: VecDeque::new() }
+        Trainer { client, plan: plan.clone(), streams, first, next: 0, kept: VecDeque::new() }
     }
     pub fn session(&self) -> &Session {
         self.client.session().unwrap()
@@ -80,7 +82,7 @@ impl Trainer {
         self.next += 1;
         let outcome = match batch.kind() {
             Kind::Data => {
-                assert_eq!(hash(&batch), self.expected(batch.number()), "batch {} has other bytes", batch.number());
+                assert_eq!(hash(&batch), self.expected(self.first + batch.number()), "batch {} has other bytes", batch.number());
                 Ok(Kind::Data)
             }
             Kind::Refusal => Err(batch.refusal().unwrap()),
@@ -117,11 +119,6 @@ impl Trainer {
     fn release(&mut self) {
         let Some((batch, before)) = self.kept.pop_front() else { return };
         assert_eq!(hash(&batch), before, "a batch changed while it was held");
-    }
-    pub fn release_all(&mut self) {
-        while !self.kept.is_empty() {
-            self.release();
-        }
     }
     /// What undisturbed work makes of the batch.
     fn expected(&self, number: u64) -> u64 {
