@@ -20,6 +20,7 @@ _layout = layout
 _memory_format = memory_format
 
 __version__: str
+_data: Any
 default_generator: Generator
 
 class dtype:

@@ -24,7 +24,7 @@ enum Owner {
 /// meta). The bytes may be written through any tensor that shares the storage; racing writers are the caller's mistake,
 /// as in PyTorch. Only [`Storage::resize`] moves them, never while a kernel runs: it asks that no kernel works on the
 /// storage, which Python's lock and the sole owner in Rust guarantee. A storage whose memory others know (`numpy()`,
-/// `from_numpy`, DLPack, ring slots) is not resizable.
+/// `from_numpy`, DLPack) is not resizable; that of a ring's slot moves out when it is resized.
 #[derive(Clone)]
 pub struct Storage(Arc<Inner>);
 
@@ -69,6 +69,14 @@ impl Storage {
     pub unsafe fn foreign(data: *mut u8, bytes: usize, release: Box<dyn Any + Send + Sync>) -> Storage {
         let data = NonNull::new(data).unwrap_or(NOTHING);
         Storage::new(Memory { data, bytes, owner: Owner::Foreign { _release: release } }, Device::CPU, false)
+    }
+    /// Memory of somebody else whose address nobody keeps: a resize moves the bytes out and gives it back.
+    ///
+    /// # Safety
+    /// As for [`Storage::foreign`].
+    pub unsafe fn lent(data: *mut u8, bytes: usize, release: Box<dyn Any + Send + Sync>) -> Storage {
+        let data = NonNull::new(data).unwrap_or(NOTHING);
+        Storage::new(Memory { data, bytes, owner: Owner::Foreign { _release: release } }, Device::CPU, true)
     }
     fn new(memory: Memory, device: Device, resizable: bool) -> Storage {
         Storage(Arc::new(Inner {

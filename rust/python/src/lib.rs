@@ -8,6 +8,7 @@ mod error;
 mod interrupt;
 mod objects;
 mod optim;
+mod service;
 mod settings;
 mod tensor;
 
@@ -43,6 +44,7 @@ fn extension(module: &Bound<'_, PyModule>) -> PyResult<()> {
     data::register(module)?;
     autograd::register(module)?;
     optim::register(module)?;
+    service::register(module)?;
     settings::register(module)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("OutOfMemoryError", module.py().get_type::<error::OutOfMemoryError>())?;

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from rustorch import Generator
 from rustorch.utils.data._utils.collate import default_collate, default_convert
 from rustorch.utils.data._utils.iterator import _BaseDataLoaderIter, _SingleProcessDataLoaderIter
+from rustorch.utils.data._utils.readers import Readers
 from rustorch.utils.data._utils.resume import State, check, fresh
 from rustorch.utils.data._utils.worker import get_worker_info
 from rustorch.utils.data.dataset import Dataset, IterableDataset
@@ -146,6 +147,7 @@ class DataLoader(Generic[Sample]):
         self._iterator: _BaseDataLoaderIter | None = None
         self._latest: Callable[[], _BaseDataLoaderIter | None] = lambda: None
         self._resumed: State | None = None
+        self._readers = Readers()
         self.check_worker_number_rationality(stacklevel=3)
 
     @staticmethod

@@ -7,25 +7,34 @@ pub(super) const WORDS: usize = 624;
 const SHIFT: usize = 397;
 
 /// Words are drawn from `state[next..]`; when `remaining` of them are used up the whole block is renewed. A fresh engine
-/// has none left, so that its first draw makes the first block. `next + remaining <= WORDS` always.
+/// has none left, so that its first draw makes the first block, and, while `is_fresh`, the state that the seed stands for:
+/// seeding costs nothing until then, which workers that are seeded for every sample rely on. `next + remaining <= WORDS`
+/// always.
 #[derive(Clone)]
 pub struct Mt19937 {
     pub(super) seed: u64,
-    pub(super) state: [u32; WORDS],
+    state: [u32; WORDS],
     pub(super) next: usize,
     pub(super) remaining: usize,
+    is_fresh: bool,
 }
 
 impl Mt19937 {
     /// Only the low 32 bits of `seed` choose the stream; all 64 are reported back.
     pub fn new(seed: u64) -> Mt19937 {
-        let mut state = [0; WORDS];
-        state[0] = seed as u32;
-        for i in 1..WORDS {
-            let previous = state[i - 1];
-            state[i] = (previous ^ (previous >> 30)).wrapping_mul(1_812_433_253).wrapping_add(i as u32);
-        }
-        Mt19937 { seed, state, next: 0, remaining: 0 }
+        Mt19937 { seed, state: [0; WORDS], next: 0, remaining: 0, is_fresh: true }
+    }
+    /// The engine in the middle of its stream.
+    pub(super) fn at(seed: u64, state: [u32; WORDS], next: usize, remaining: usize) -> Mt19937 {
+        Mt19937 { seed, state, next, remaining, is_fresh: false }
+    }
+    /// Begins the stream of another seed.
+    pub(super) fn restart(&mut self, seed: u64) {
+        (self.seed, self.next, self.remaining, self.is_fresh) = (seed, 0, 0, true);
+    }
+    /// The words that the next block is made of.
+    pub(super) fn state(&self) -> [u32; WORDS] {
+        if self.is_fresh { seeded(self.seed as u32) } else { self.state }
     }
 
     #[inline]
@@ -54,9 +63,21 @@ impl Mt19937 {
     }
 
     fn renew(&mut self) {
+        if self.is_fresh {
+            (self.state, self.is_fresh) = (seeded(self.seed as u32), false);
+        }
         twist(&mut self.state);
         (self.next, self.remaining) = (0, WORDS);
     }
+}
+
+fn seeded(seed: u32) -> [u32; WORDS] {
+    let mut state = [seed; WORDS];
+    for i in 1..WORDS {
+        let previous = state[i - 1];
+        state[i] = (previous ^ (previous >> 30)).wrapping_mul(1_812_433_253).wrapping_add(i as u32);
+    }
+    state
 }
 
 #[inline(always)]

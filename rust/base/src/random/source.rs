@@ -76,7 +76,11 @@ impl Source {
 
     /// Begins the stream of `seed`, forgetting all that went before.
     pub fn manual_seed(&mut self, seed: u64) {
-        *self = Source::new(self.algorithm(), seed);
+        match &mut self.engine {
+            Engine::Mt19937(engine) => engine.restart(seed),
+            Engine::Philox(engine) => *engine = Philox::new(seed),
+        }
+        (self.spare_normal, self.spare_normal_single) = (None, None);
     }
 
     /// Begins the stream of a seed that nobody can foretell, and returns it.

@@ -50,7 +50,7 @@ impl Source {
         put(LEFT, &(engine.remaining as i32 + 1).to_le_bytes());
         put(SEEDED, &1_i32.to_le_bytes());
         put(NEXT, &(engine.next as u64).to_le_bytes());
-        for (i, &word) in engine.state.iter().enumerate() {
+        for (i, &word) in engine.state().iter().enumerate() {
             put(STATE + 8 * i, &u64::from(word).to_le_bytes());
         }
         if let Some(sample) = self.spare_normal {
@@ -90,7 +90,7 @@ fn read_mt19937(bytes: &[u8]) -> Result<Source> {
     for (i, word) in state.iter_mut().enumerate() {
         *word = u64::from_le_bytes(bytes_at(bytes, STATE + 8 * i)) as u32;
     }
-    let engine = Mt19937 { seed: u64::from_le_bytes(bytes_at(bytes, 0)), state, next, remaining: left as usize - 1 };
+    let engine = Mt19937::at(u64::from_le_bytes(bytes_at(bytes, 0)), state, next, left as usize - 1);
     let spare = i32::from_le_bytes(bytes_at(bytes, SPARE_VALID)) != 0;
     Ok(Source {
         engine: Engine::Mt19937(Box::new(engine)),

@@ -1,8 +1,12 @@
 """An exception of a worker, on its way to the caller."""
 
+import pickle
 import sys
 import traceback
 from typing import Any, NoReturn
+
+from rustorch._C import _data
+from rustorch.utils.data._utils.worker import ERROR
 
 
 class _PlainKeyErrorText(str):
@@ -35,3 +39,11 @@ class ExceptionWrapper:
             # A class that wants other arguments than a text.
             raise RuntimeError(text) from None
         raise exception
+
+
+def raise_failure(kind: int, skeleton: bytes) -> NoReturn:
+    """Raises what a worker sent in a batch's place."""
+    if kind == ERROR:
+        pickle.loads(skeleton).reraise()
+    _data.raise_refusal(skeleton)
+    raise AssertionError("a refusal is always raised")

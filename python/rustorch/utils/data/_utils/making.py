@@ -3,22 +3,19 @@
 import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import cloudpickle
 
 import rustorch
 from rustorch import Tensor
+from rustorch._C import _data
 from rustorch.utils.data._utils import worker as worker_module
 from rustorch.utils.data._utils.encoding import encode
 from rustorch.utils.data._utils.failure import ExceptionWrapper
 from rustorch.utils.data._utils.fetch import _IterableDatasetFetcher, _MapDatasetFetcher
-from rustorch.utils.data._utils.packing import load_from
-from rustorch.utils.data._utils.seeding import Seeder, key_of
-from rustorch.utils.data._utils.worker import WorkerInfo
-
-# What a worker's answer is: a batch, the end of its stream, an exception.
-DATA, END, ERROR = range(3)
+from rustorch.utils.data._utils.seeding import Seeder
+from rustorch.utils.data._utils.worker import DATA, END, ERROR, WorkerInfo
 
 
 @dataclass(frozen=True)
@@ -33,31 +30,21 @@ class Job:
     worker_init_fn: Callable[[int], None] | None
     num_workers: int
     base_seed: int
+    # What a stream is asked for a batch with.
+    stream_keys: Any
 
 
-class Task(NamedTuple):
-    """One batch to make.
-
-    ``position``: of its first sample in the epoch's order; for a stream, how many batches the worker's share of the
-    stream has given before. ``index``: what the sampler gave; None where there is nothing to make.
-    """
-
-    epoch: int
-    position: int
-    index: Any
+# Kind, number of samples, skeleton, tensors.
+Made = tuple[int, int, bytes, Sequence[Tensor]]
 
 
-Answer = tuple[int, bytes, Sequence[Tensor]]
-
-
-class Worker:
-    """Makes batches; every answer is a kind, a skeleton and tensors."""
+class Maker:
+    """Makes the batches of a job in the worker with this number."""
 
     def __init__(self, job: Job, worker: int) -> None:
         self._job = job
         self._id = worker
         self._epoch = 0
-        self._ended = False
         self._fetcher: Any = None
         self._init_failure: ExceptionWrapper | None = None
         rustorch.set_num_threads(1)
@@ -71,18 +58,18 @@ class Worker:
         except Exception:
             self._init_failure = self._failure()
 
-    def answer(self, payload: bytes) -> Answer:
-        """The answer to a pickled task."""
+    def make(self, keys: bytes | None, epoch: int, position: int) -> Made:
+        """Makes the batch of the pickled keys, the first of which has this position in the epoch's order. A stream is
+        asked without keys; its position is how many batches this worker's share of it has given before."""
         try:
             failure, self._init_failure = self._init_failure, None
             if failure is None:
-                task = Task(*pickle.loads(payload))
-                if task.index is None and not self._job.is_stream:
-                    return END, b"", ()
-                return self._make(task)
+                if epoch != self._epoch or self._fetcher is None:
+                    self._start_epoch(epoch)
+                return self._of_stream(position) if keys is None else self._of_keys(pickle.loads(keys))
         except Exception:
             failure = self._failure()
-        return ERROR, _pickled_failure(failure), ()
+        return ERROR, 0, _pickled_failure(failure), ()
 
     def _failure(self) -> ExceptionWrapper:
         return ExceptionWrapper(where=f"in DataLoader worker process {self._id}")
@@ -90,41 +77,35 @@ class Worker:
     def _start_epoch(self, epoch: int) -> None:
         job = self._job
         if job.is_stream and epoch:
-            self._seeder.sample(key_of(job.base_seed + self._id, epoch, 0))
-        self._epoch, self._ended, self._given = epoch, False, 0
+            _data.begin_batch(job.base_seed + self._id, epoch, 0)
+            self._seeder.sample(0)
+        self._epoch, self._has_ended, self._given = epoch, False, 0
         options = (job.dataset, job.auto_collation, job.collate_fn, job.drop_last)
         if job.is_stream:
             self._fetcher = _IterableDatasetFetcher(*options)
         else:
-            self._fetcher = _MapDatasetFetcher(*options, before=self._before)
+            self._fetcher = _MapDatasetFetcher(*options, before=self._seeder.sample)
 
-    def _make(self, task: Task) -> Answer:
-        if task.epoch != self._epoch or self._fetcher is None:
-            self._start_epoch(task.epoch)
-        if self._job.is_stream:
-            return self._from_stream(task)
-        self._position = task.position
-        return (DATA, *encode(self._fetcher.fetch(task.index)))
+    def _of_keys(self, keys: Any) -> Made:
+        samples = len(keys) if self._job.auto_collation else 1
+        return (DATA, samples, *encode(self._fetcher.fetch(keys)))
 
-    def _before(self, offset: int) -> None:
-        """Reseeds for the sample at this offset of the batch."""
-        self._seeder.sample(key_of(self._job.base_seed, self._epoch, self._position + offset))
-
-    def _from_stream(self, task: Task) -> Answer:
+    def _of_stream(self, turn: int) -> Made:
         """The next batch of the stream; a worker that took another's place first lets pass what that one gave."""
-        while not self._ended:
+        keys = self._job.stream_keys
+        while not self._has_ended:
             self._given += 1
             try:
-                batch = self._fetcher.fetch(task.index)
+                batch = self._fetcher.fetch(keys)
             except StopIteration:
-                self._ended = True
+                self._has_ended = True
             except Exception:
-                if self._given > task.position:
+                if self._given > turn:
                     raise
             else:
-                if self._given > task.position:
-                    return (DATA, *encode(batch))
-        return END, b"", ()
+                if self._given > turn:
+                    return (DATA, 0, *encode(batch))
+        return END, 0, b"", ()
 
 
 def _pickled_failure(failure: ExceptionWrapper) -> bytes:
@@ -133,8 +114,3 @@ def _pickled_failure(failure: ExceptionWrapper) -> bytes:
     except Exception:
         failure.exc_type = RuntimeError
         return cloudpickle.dumps(failure)
-
-
-def load_job(descriptor: int) -> Job:
-    """The job that lies in a memory file."""
-    return load_from(descriptor)

@@ -1,22 +1,27 @@
-"""One pass over a loader with worker processes."""
+"""One pass over a loader with workers."""
 
 import pickle
+import warnings
+from collections import deque
 from typing import Any
 
-from rustorch.utils.data._utils.encoding import decode
+from rustorch.utils.data._utils.failure import raise_failure
 from rustorch.utils.data._utils.iterator import _BaseDataLoaderIter
-from rustorch.utils.data._utils.making import END, ERROR, Job, Task
-from rustorch.utils.data._utils.packing import dump_into
-from rustorch.utils.data._utils.processes import WorkerProcesses
+from rustorch.utils.data._utils.readers import native_columns
+from rustorch.utils.data._utils.worker import END, ERROR, REFUSAL
 
-# Waiting is cut into slices of this many seconds, between which Ctrl-C is heard.
-_SLICE = 1.0
+_MANY_KEPT = (
+    "More batches are kept than the data loader's shared memory holds: they are copied out of it, which costs time. "
+    "Keep fewer batches, or raise prefetch_factor."
+)
+_OVER = object()
 
 
 class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
-    """Epochs that worker processes load.
+    """Epochs that workers load: processes, or, for plain tensors, threads that need no Python.
 
-    Batches have numbers that count up from epoch to epoch, and number b is made by worker b % N.
+    ``_outstanding`` holds the tasks that were pushed and not yet taken, in their order: who is asked for a batch of a
+    stream, and how many samples of a map. The client answers in that order.
     """
 
     _advice_on_length = (
@@ -27,106 +32,118 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
 
     def __init__(self, loader: Any) -> None:
         super().__init__(loader)
-        self._prefetch_factor = loader.prefetch_factor
-        self._in_order = loader.in_order
         if self._num_workers <= 0:
             raise AssertionError("num_workers must be greater than 0 for MultiProcessingDataLoaderIter")
-        if self._prefetch_factor <= 0:
+        if loader.prefetch_factor <= 0:
             raise AssertionError("prefetch_factor must be greater than 0 for MultiProcessingDataLoaderIter")
-        self._next_number = 0
-        # The numbers that were asked for and not yet taken, with their samples.
-        self._outstanding: dict[int, int] = {}
-        self._processes = WorkerProcesses(self._num_workers)
+        self._ahead = loader.prefetch_factor * self._num_workers
+        self._outstanding: deque[tuple[int, int]] = deque()
+        self._columns = native_columns(loader)
+        self._client: Any = None
+        self._has_told_of_copies = False
         try:
-            self._send_job(loader)
+            self._client = self._start(loader)
             self._start_epoch()
         except BaseException:
-            self._processes.close()
+            self._close()
             raise
 
-    def _send_job(self, loader: Any) -> None:
-        job = Job(
-            dataset=self._dataset,
-            is_stream=self._is_stream,
-            auto_collation=self._auto_collation,
-            collate_fn=self._collate_fn,
-            drop_last=self._drop_last,
-            worker_init_fn=loader.worker_init_fn,
-            num_workers=self._num_workers,
-            base_seed=self._base_seed,
-        )
-        dump_into(self._processes.job, job)
+    def _start(self, loader: Any) -> Any:
+        if self._columns is not None:
+            self._readers = loader._readers
+            return self._readers.start(self._columns, loader)
+        from rustorch.utils.data._utils.workers import start_workers
+
+        return start_workers(loader, self._base_seed)
 
     def _reset(self, loader: Any) -> None:
-        self._drop_outstanding()
+        while self._outstanding:  # what is left of an epoch that was broken off
+            self._take()
+            self._outstanding.popleft()
         super()._reset(loader)
         self._start_epoch()
 
     def _start_epoch(self) -> None:
         self._position = self._progress.samples
         self._has_ended = [False] * self._num_workers
-        self._given = [0] * self._num_workers
-        self._fill_up_to_first_worker()
-        for _ in range(self._prefetch_factor * self._num_workers):
+        self._turns = [0] * self._num_workers
+        self._last_place = -1
+        for _ in range(self._ahead):
             self._try_put_index()
         for _ in range(self._progress.batches if self._is_stream else 0):
             self._next_data()
 
-    def _drop_outstanding(self) -> None:
-        """What is left of an epoch that was broken off."""
-        for number in self._outstanding:
-            while self._processes.take(number, _SLICE) is None:
-                pass
-        self._outstanding.clear()
-
-    def _fill_up_to_first_worker(self) -> None:
-        """Every epoch begins with the first worker."""
-        self._next_number += -self._next_number % self._num_workers
-
     def _try_put_index(self) -> None:
-        """Asks for one more batch, if there is one, of the next worker whose stream has not ended."""
-        try:
-            index = self._next_index()
-        except StopIteration:
+        """Asks for one more batch, if there is one."""
+        if self._is_stream:
+            self._try_put_turn()
             return
-        if all(self._has_ended):
+        index: Any = next(self._sampler_iter, _OVER)
+        if index is _OVER:
             return
-        while self._has_ended[worker := self._next_number % self._num_workers]:
-            self._next_number += 1
-        task = Task(self._progress.epoch, self._given[worker] if self._is_stream else self._position, index)
-        self._processes.push(self._next_number, pickle.dumps(tuple(task), protocol=5))
-        self._outstanding[self._next_number] = self._samples_of(index)
-        self._next_number += 1
-        self._given[worker] += 1
-        self._position += self._samples_of(index)
+        samples, where = self._samples_of(index), (self._base_seed, self._progress.epoch, self._position)
+        if self._columns is None:
+            self._client.push_pickled(pickle.dumps(index, protocol=5), *where)
+        else:
+            self._client.push_indices(self._columns.rows(index), *where)
+        self._outstanding.append((0, samples))
+        self._position += samples
+
+    def _try_put_turn(self) -> None:
+        """Asks the next worker whose stream has not ended."""
+        for step in range(1, self._num_workers + 1):
+            place = (self._last_place + step) % self._num_workers
+            if not self._has_ended[place]:
+                self._client.push_turn(place, self._turns[place], self._base_seed, self._progress.epoch)
+                self._outstanding.append((place, self._samples_of(self._next_index())))
+                self._turns[place] += 1
+                self._last_place = place
+                return
 
     def _next_data(self) -> tuple[Any, int]:
         while self._outstanding:
-            number, (kind, skeleton, tensors) = self._take()
-            samples = self._outstanding.pop(number)
-            self._has_ended[number % self._num_workers] |= kind == END
+            kind, skeleton, tensors = self._take()
+            place, samples = self._outstanding.popleft()
+            self._has_ended[place] |= kind == END
             self._try_put_index()
-            if kind == ERROR:
+            if kind in (ERROR, REFUSAL):
                 self._progress.handed_out(samples)
-                pickle.loads(skeleton).reraise()
+                raise_failure(kind, skeleton)
             if kind != END:
-                return decode(skeleton, tensors), samples
-        if not self._persistent_workers:
-            self._processes.close()
+                return self._decoded(skeleton, tensors), samples
+        self._end_epoch()
         raise StopIteration
 
+    def _end_epoch(self) -> None:
+        if self._persistent_workers or self._client is None:
+            return
+        if self._columns is None:
+            self._close()
+        else:
+            self._readers.give_back(self._columns, self._client)
+            self._client = None
+
+    def _decoded(self, skeleton: bytes, tensors: list[Any]) -> Any:
+        if not skeleton:
+            return tensors
+        from rustorch.utils.data._utils.encoding import decode
+
+        return decode(skeleton, tensors)
+
     def _take(self) -> Any:
-        wanted = next(iter(self._outstanding)) if self._in_order else None
-        if self._timeout > 0:
-            taken = self._processes.take(wanted, self._timeout)
-            if taken is None:
-                raise RuntimeError(f"DataLoader timed out after {self._timeout} seconds")
-            return taken
-        while (taken := self._processes.take(wanted, _SLICE)) is None:
-            pass
-        return taken
+        taken = self._client.next(self._timeout if self._timeout > 0 else None)
+        if taken is None:
+            raise RuntimeError(f"DataLoader timed out after {self._timeout} seconds")
+        if self._client.take_copied() and not self._has_told_of_copies:
+            self._has_told_of_copies = True
+            warnings.warn(_MANY_KEPT, stacklevel=5)
+        return taken[1:]
+
+    def _close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
 
     def __del__(self) -> None:
-        processes = getattr(self, "_processes", None)
-        if processes is not None:
-            processes.close()
+        if hasattr(self, "_client"):
+            self._close()

@@ -18,7 +18,7 @@ from typing import Any
 
 import rustorch
 from rustorch import Tensor
-from rustorch.utils.data._utils.making import Answer
+from rustorch._C import _data
 
 # A worker's program. It is not `python -m`, and it never runs the trainer's script.
 _PROGRAM = "import sys; sys.path[:] = {path!r}; sys.argv[:] = {argv!r}; from {module} import main; main({arguments})"
@@ -72,9 +72,10 @@ class WorkerProcesses:
     def __init__(self, count: int) -> None:
         self._owner = os.getpid()
         self._job = os.memfd_create("rustorch-job", os.MFD_CLOEXEC)
-        self._answers: dict[int, Answer] = {}
+        self._answers: dict[int, tuple[int, bytes, Sequence[Tensor]]] = {}
         self._deaths: dict[int, int] = {}
         self._closed = False
+        self._pushed = self._taken = 0
         self._processes: list[_Process] = []
         for worker in range(count):
             self._processes.append(_Process(worker, self._job))
@@ -87,10 +88,30 @@ class WorkerProcesses:
     def pids(self) -> list[int]:
         return [process.process.pid for process in self._processes]
 
-    def push(self, number: int, payload: bytes) -> None:
-        self._processes[number % len(self._processes)].give(number, payload)
+    def push_pickled(self, keys: bytes, seed: int, epoch: int, position: int) -> int:
+        return self._push(len(self._processes), (keys, seed, epoch, position))
 
-    def take(self, number: int | None, timeout: float | None) -> tuple[int, Answer] | None:
+    def push_turn(self, place: int, turn: int, seed: int, epoch: int) -> int:
+        return self._push(place, (None, seed, epoch, turn))
+
+    def _push(self, place: int, task: tuple[Any, ...]) -> int:
+        number = self._pushed
+        self._pushed += 1
+        place = number % len(self._processes) if place == len(self._processes) else place
+        self._processes[place].give(number, pickle.dumps(task))
+        return number
+
+    def next(self, timeout: float | None = None) -> tuple[int, int, bytes, Sequence[Tensor]] | None:
+        taken = self.take(self._taken, timeout)
+        if taken is None:
+            return None
+        self._taken += 1
+        return taken[0], *taken[1]
+
+    def take_copied(self) -> bool:
+        return False
+
+    def take(self, number: int | None, timeout: float | None) -> tuple[int, tuple[int, bytes, Sequence[Tensor]]] | None:
         """The answer of this number (None: whichever is there first); None when there is none in time."""
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
@@ -188,7 +209,7 @@ def _tensor(storage: Any, offset: int, dtype: Any, shape: tuple[int, ...]) -> Te
     return rustorch.empty(0, dtype=dtype).set_(storage, offset // dtype.itemsize, shape)
 
 
-def _publish(connection: socket.socket, number: int, answer: Answer) -> None:
+def _publish(connection: socket.socket, number: int, answer: tuple[int, bytes, Sequence[Tensor]]) -> None:
     """Sends a memory file: the tensors at multiples of 64 bytes, then the skeleton and the table of the tensors."""
     kind, skeleton, tensors = answer
     table, end = [], 0
@@ -220,10 +241,14 @@ def main(worker: int, connection_number: int, job: int) -> None:
         number, length = _TASK.unpack(head)
         payload = stream.read(length)
         if maker is None:
-            from rustorch.utils.data._utils.making import Worker, load_job
+            from rustorch.utils.data._utils.making import Maker
+            from rustorch.utils.data._utils.packing import load_from
 
-            maker = Worker(load_job(job), worker)
-        _publish(connection, number, maker.answer(payload))
+            maker = Maker(load_from(job), worker)
+        keys, seed, epoch, position = pickle.loads(payload)
+        _data.begin_batch(seed, epoch, position)
+        kind, _, skeleton, tensors = maker.make(keys, epoch, position)
+        _publish(connection, number, (kind, skeleton, tensors))
 
 
 def _end_with(connection: socket.socket) -> None:

@@ -12,20 +12,7 @@ from importlib.machinery import PathFinder
 from typing import Any
 
 import rustorch
-
-_MASK = (1 << 64) - 1
-
-
-def mixed(value: int) -> int:
-    """64 well mixed bits of 64 bits (the finalizer of splitmix64); a bijection."""
-    value = (value ^ (value >> 30)) * 0xBF58476D1CE4E5B9 & _MASK
-    value = (value ^ (value >> 27)) * 0x94D049BB133111EB & _MASK
-    return value ^ (value >> 31)
-
-
-def key_of(base_seed: int, epoch: int, position: int) -> int:
-    """The key of a sample: different places have different keys within an epoch, unrelated ones across epochs."""
-    return mixed(mixed(mixed(base_seed & _MASK) + epoch & _MASK) + position & _MASK)
+from rustorch._C import _data
 
 
 class _LazyRandom(random.Random):
@@ -103,24 +90,30 @@ class _OnImport(MetaPathFinder):
 
 
 class Seeder:
-    """Reseeds the three generators of this process; NumPy's from the moment on when somebody imports it."""
+    """Reseeds the three generators of this process; NumPy's from the moment on when somebody imports it.
+
+    ``_data.begin_sample`` knows the batch whose samples follow: it seeds rustorch's generator, leaves a key for NumPy's
+    and gives the same key for ``random``.
+    """
 
     def __init__(self) -> None:
         self._python = make_lazy()
-        self._key = 0
         self._words: list[int] | None = None
-        self._seed_numpy: Any = None
+        self._numpy: Any = None
         if "numpy.random" in sys.modules:
             self._numpy_came()
         else:
             sys.meta_path.insert(0, _OnImport("numpy.random", self._numpy_came))
 
     def _numpy_came(self) -> None:
-        numpy_random = sys.modules["numpy.random"]
-        self._seed_numpy = numpy_random.seed
-        if self._words is None:
-            numpy_random.seed(self._key & 0xFFFFFFFF)
-        else:
+        from rustorch.utils.data._utils.numpy_bits import LazyNumpy
+
+        self._numpy = LazyNumpy()
+        self._seed_numpy_once()
+
+    def _seed_numpy_once(self) -> None:
+        if self._numpy is not None and self._words is not None:
+            numpy_random = sys.modules["numpy.random"]
             numpy_random.seed(numpy_random.SeedSequence(self._words).generate_state(4))
 
     def once(self, base_seed: int, worker: int) -> None:
@@ -129,15 +122,14 @@ class Seeder:
         random.seed(seed)
         rustorch.manual_seed(seed)
         self._words = [worker, base_seed & 0xFFFFFFFF, base_seed >> 32, 0]
-        if self._seed_numpy is not None:
-            self._numpy_came()
+        self._seed_numpy_once()
 
-    def sample(self, key: int) -> None:
-        """The seeds of one sample."""
+    def sample(self, offset: int) -> None:
+        """The seeds of the sample at this offset of the batch."""
+        key, numpy_was_drawn = _data.begin_sample(offset)
         python = self._python
         python.pending = key
         python.gauss_next = None  # type: ignore[attr-defined]
-        self._key, self._words = key, None
-        rustorch.manual_seed(key)
-        if self._seed_numpy is not None:
-            self._seed_numpy(key & 0xFFFFFFFF)
+        self._words = None
+        if numpy_was_drawn and self._numpy is not None:
+            self._numpy.forget_gauss()

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+# What the answer to a task is: a batch, the end of the worker's stream, an exception, a native source's error.
+DATA, END, ERROR, REFUSAL = range(4)
+
 # Set by the program of a worker process.
 _worker_info: "WorkerInfo | None" = None
 
