@@ -3,18 +3,38 @@ use super::batch::{Parts, to_parts};
 use super::columns::Columns;
 use crate::error::OrRaise;
 use crate::tensor::reference::Handle;
-use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
+use pyo3::exceptions::{PyRuntimeError, PyStopIteration, PyValueError};
 use pyo3::prelude::*;
 use rustorch_core::fork;
 use rustorch_data::client::{Client, Next, Options};
 use rustorch_data::feed::{Keys, QueueFeed};
 use rustorch_data::ring::rings;
+use rustorch_data::session::{self, Job, Launch};
 use rustorch_data::source::BatchRandom;
+use std::ffi::OsString;
+use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Waiting is cut into slices, between which Ctrl-C is heard.
 const SLICE: Duration = Duration::from_millis(50);
+
+/// The first ring of worker processes: most batches fit, and memory that is not used is not much.
+const SLOT_BYTES: usize = 1 << 18;
+
+/// A descriptor that the caller keeps open during the call.
+struct BorrowedDescriptor(BorrowedFd<'static>);
+impl<'a, 'py> FromPyObject<'a, 'py> for BorrowedDescriptor {
+    type Error = PyErr;
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        let number: i32 = object.extract()?;
+        if number < 0 {
+            return Err(PyValueError::new_err(format!("{number} is no file descriptor")));
+        }
+        // SAFETY: used during the call only; a number that is not open gives an error of the system.
+        Ok(BorrowedDescriptor(unsafe { BorrowedFd::borrow_raw(number) }))
+    }
+}
 
 /// Takes the batches of the tasks that were pushed, in their order.
 #[pyclass(frozen, name = "Client", module = "rustorch._C._data")]
@@ -50,6 +70,28 @@ impl PyClient {
         let options = Options { slots, batch_size, workers: threads };
         let client = py.detach(|| Client::with_readers(Arc::new(source), feed.clone(), &options)).or_raise()?;
         Ok(PyClient::new(client, feed))
+    }
+
+    /// Batches made by processes that run ``program``. They begin with :meth:`set_job`.
+    #[staticmethod]
+    fn with_workers(py: Python<'_>, program: OsString, arguments: Vec<OsString>, workers: u32, slots: usize) -> PyResult<PyClient> {
+        let launch = Launch { program, arguments, environment: Vec::new() };
+        let feed = QueueFeed::new();
+        let options = session::Options { workers, ..session::Options::default() };
+        let client = py.detach(|| Client::with_workers(launch, feed.clone(), slots, SLOT_BYTES, options)).or_raise()?;
+        Ok(PyClient::new(client, feed))
+    }
+    /// Gives the workers their job: the memory file with this descriptor, which the client keeps a copy of.
+    fn set_job(&self, file: BorrowedDescriptor) -> PyResult<()> {
+        let blob = file.0.try_clone_to_owned()?;
+        if let Some(session) = self.client()?.session() {
+            session.set_job(Job { bytes: Vec::new(), blob: Some(blob) });
+        }
+        Ok(())
+    }
+    /// The ids of the worker processes.
+    fn processes(&self) -> PyResult<Vec<u32>> {
+        Ok(self.client()?.session().map_or_else(Vec::new, |session| session.status().processes))
     }
 
     /// Asks for the samples at these indices. The seed, the epoch and the place of the first name their random numbers.

@@ -2,9 +2,8 @@
 use super::random;
 use crate::error::OrRaise;
 use crate::tensor::reference::Handle;
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyList};
 use rustorch_base::{Error, Layout, Result};
 use rustorch_core::ops::copy;
 use rustorch_core::tensor::Tensor;
@@ -17,7 +16,7 @@ use std::os::fd::IntoRawFd;
 
 /// Serves batches until the trainer hangs up. ``start(place, places, job, file)`` is called once, ``file`` being the
 /// descriptor of the job's memory file, and gives the function that makes a batch: ``make(keys, epoch, position)``, with
-/// the pickled keys or, for streams, None, gives (kind, samples, skeleton, tensors).
+/// the pickled keys, a list of indices or, for streams, None, gives (kind, samples, skeleton, tensors).
 #[pyfunction]
 pub fn run_worker(py: Python<'_>, start: &Bound<'_, PyAny>) -> PyResult<()> {
     let Some(mut worker) = py.detach(Worker::attach).or_raise()? else { return Ok(()) };
@@ -37,9 +36,9 @@ impl Fetch for Maker {
         let _during = random::during(order.random, progress);
         Python::attach(|py| {
             let keys = match &order.keys {
-                Keys::Opaque(pickled) => Some(PyBytes::new(py, pickled)),
+                Keys::Opaque(pickled) => Some(PyBytes::new(py, pickled).into_any()),
                 Keys::Stream { .. } => None,
-                Keys::Indices(_) => return Err(PyRuntimeError::new_err("a Python data set is asked by pickled keys")),
+                Keys::Indices(indices) => Some(PyList::new(py, indices)?.into_any()),
             };
             self.0.bind(py).call1((keys, order.random.epoch, order.random.position))?.extract::<Made>()
         })

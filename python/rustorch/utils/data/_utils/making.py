@@ -58,18 +58,20 @@ class Maker:
         except Exception:
             self._init_failure = self._failure()
 
-    def make(self, keys: bytes | None, epoch: int, position: int) -> Made:
-        """Makes the batch of the pickled keys, the first of which has this position in the epoch's order. A stream is
+    def make(self, keys: bytes | list[int] | None, epoch: int, position: int) -> Made:
+        """Makes the batch of the keys, pickled or a list, the first of which has this position in the epoch's order. A stream is
         asked without keys; its position is how many batches this worker's share of it has given before."""
         try:
             failure, self._init_failure = self._init_failure, None
             if failure is None:
                 if epoch != self._epoch or self._fetcher is None:
                     self._start_epoch(epoch)
-                return self._of_stream(position) if keys is None else self._of_keys(pickle.loads(keys))
+                if keys is None:
+                    return self._of_stream(position)
+                return self._of_keys(pickle.loads(keys) if isinstance(keys, bytes) else keys)
         except Exception:
             failure = self._failure()
-        return ERROR, 0, _pickled_failure(failure), ()
+        return failed(failure)
 
     def _failure(self) -> ExceptionWrapper:
         return ExceptionWrapper(where=f"in DataLoader worker process {self._id}")
@@ -108,9 +110,10 @@ class Maker:
         return END, 0, b"", ()
 
 
-def _pickled_failure(failure: ExceptionWrapper) -> bytes:
+def failed(failure: ExceptionWrapper) -> Made:
+    """The answer that raises an exception in the trainer."""
     try:
-        return cloudpickle.dumps(failure)
+        return ERROR, 0, cloudpickle.dumps(failure), ()
     except Exception:
         failure.exc_type = RuntimeError
-        return cloudpickle.dumps(failure)
+        return ERROR, 0, cloudpickle.dumps(failure), ()

@@ -1,21 +1,31 @@
 """Starting worker processes over a job."""
 
+import os
 from typing import Any
 
+from rustorch._C import _data
 from rustorch.utils.data._utils.making import Job
 from rustorch.utils.data._utils.packing import dump_into
-from rustorch.utils.data._utils.processes import WorkerProcesses
+from rustorch.utils.data._utils.program import command
+
+# Batches that the ring holds beside those that are prepared ahead: what the trainer works on.
+_HELD = 4
 
 
 def start_workers(loader: Any, base_seed: int) -> Any:
     """A client of new worker processes, which start while the data set is being packed."""
-    processes = WorkerProcesses(loader.num_workers)
+    slots = loader.prefetch_factor * loader.num_workers + _HELD
+    client = _data.Client.with_workers(*command(), loader.num_workers, slots)
+    file = os.memfd_create("rustorch-job", os.MFD_CLOEXEC)
     try:
-        dump_into(processes.job, _job_of(loader, base_seed))
+        dump_into(file, _job_of(loader, base_seed))
+        client.set_job(file)
     except BaseException:
-        processes.close()
+        client.close()
         raise
-    return processes
+    finally:
+        os.close(file)
+    return client
 
 
 def _job_of(loader: Any, base_seed: int) -> Job:
