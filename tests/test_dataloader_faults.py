@@ -105,8 +105,10 @@ def test_three_deaths_on_one_batch_are_an_error() -> None:
 
     batches = iter(DataLoader(Deadly(), batch_size=4, num_workers=2))
     assert [next(batches).tolist() for _ in range(3)] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
-    with pytest.raises(RuntimeError, match="exited unexpectedly"):
+    with pytest.raises(RuntimeError, match="batch 3: 3 DataLoader workers died of its sample at place 1") as error:
         next(batches)
+    assert error.value.__notes__ == ["The samples of the batch: [12, 13, 14, 15]"]
+    assert next(batches).tolist() == [16, 17, 18, 19]
 
 
 def test_an_unguarded_script_with_lambdas_and_closures() -> None:

@@ -61,10 +61,8 @@ impl Encoded for Made {
         &self.2
     }
     fn buffers(&self) -> Vec<BufferSpec> {
-        let spec = |tensor: &Tensor| BufferSpec {
-            dtype: Some(tensor.dtype()),
-            shape: tensor.shape().iter().map(|&dim| dim as usize).collect(),
-        };
+        let spec =
+            |tensor: &Tensor| BufferSpec { dtype: Some(tensor.dtype()), shape: tensor.shape().iter().map(|&dim| dim as usize).collect() };
         self.3.iter().map(|handle| spec(&handle.0)).collect()
     }
     fn write(&self, index: usize, place: &mut [u8]) {
@@ -77,4 +75,3 @@ impl Encoded for Made {
         debug_assert!(copied.is_ok());
     }
 }
-

@@ -41,9 +41,13 @@ class ExceptionWrapper:
         raise exception
 
 
-def raise_failure(kind: int, skeleton: bytes) -> NoReturn:
-    """Raises what a worker sent in a batch's place."""
+def raise_failure(kind: int, skeleton: bytes, index: Any) -> NoReturn:
+    """Raises what a worker, or who watches it, sent in the place of the batch of these keys."""
     if kind == ERROR:
         pickle.loads(skeleton).reraise()
-    _data.raise_refusal(skeleton)
+    try:
+        _data.raise_refusal(skeleton)
+    except Exception as refusal:
+        refusal.add_note(f"The samples of the batch: {index}")
+        raise
     raise AssertionError("a refusal is always raised")

@@ -59,8 +59,10 @@ class Maker:
             self._init_failure = self._failure()
 
     def make(self, keys: bytes | list[int] | None, epoch: int, position: int) -> Made:
-        """Makes the batch of the keys, pickled or a list, the first of which has this position in the epoch's order. A stream is
-        asked without keys; its position is how many batches this worker's share of it has given before."""
+        """Makes the batch of the keys, pickled or a list, the first of which has this position in the epoch's order.
+
+        A stream is asked without keys; its position is how many batches this worker's share of it has given before.
+        """
         try:
             failure, self._init_failure = self._init_failure, None
             if failure is None:

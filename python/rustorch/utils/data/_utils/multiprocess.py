@@ -21,7 +21,7 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
     """Epochs that workers load: processes, or, for plain tensors, threads that need no Python.
 
     ``_outstanding`` holds the tasks that were pushed and not yet taken, in their order: who is asked for a batch of a
-    stream, and how many samples of a map. The client answers in that order.
+    stream, and what the sampler gave. The client answers in that order.
     """
 
     _advice_on_length = (
@@ -37,7 +37,7 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
         if loader.prefetch_factor <= 0:
             raise AssertionError("prefetch_factor must be greater than 0 for MultiProcessingDataLoaderIter")
         self._ahead = loader.prefetch_factor * self._num_workers
-        self._outstanding: deque[tuple[int, int]] = deque()
+        self._outstanding: deque[tuple[int, Any]] = deque()
         self._columns = native_columns(loader)
         self._client: Any = None
         self._has_told_of_copies = False
@@ -86,7 +86,7 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
             self._client.push_pickled(pickle.dumps(index, protocol=5), *where)
         else:
             self._client.push_indices(self._columns.rows(index), *where)
-        self._outstanding.append((0, samples))
+        self._outstanding.append((0, index))
         self._position += samples
 
     def _try_put_turn(self) -> None:
@@ -95,7 +95,7 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
             place = (self._last_place + step) % self._num_workers
             if not self._has_ended[place]:
                 self._client.push_turn(place, self._turns[place], self._base_seed, self._progress.epoch)
-                self._outstanding.append((place, self._samples_of(self._next_index())))
+                self._outstanding.append((place, self._next_index()))
                 self._turns[place] += 1
                 self._last_place = place
                 return
@@ -103,14 +103,14 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
     def _next_data(self) -> tuple[Any, int]:
         while self._outstanding:
             kind, skeleton, tensors = self._take()
-            place, samples = self._outstanding.popleft()
+            place, index = self._outstanding.popleft()
             self._has_ended[place] |= kind == END
             self._try_put_index()
             if kind in (ERROR, REFUSAL):
-                self._progress.handed_out(samples)
-                raise_failure(kind, skeleton)
+                self._progress.handed_out(self._samples_of(index))
+                raise_failure(kind, skeleton, index)
             if kind != END:
-                return self._decoded(skeleton, tensors), samples
+                return self._decoded(skeleton, tensors), self._samples_of(index)
         self._end_epoch()
         raise StopIteration
 
