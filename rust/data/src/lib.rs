@@ -13,6 +13,7 @@ pub mod readers;
 pub mod ring;
 pub mod session;
 pub mod source;
+pub mod spec;
 pub mod sys;
 pub mod transform;
 pub mod worker;

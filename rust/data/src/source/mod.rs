@@ -1,4 +1,5 @@
 //! Where samples come from: random access to samples of fixed shape ([`Source`]), and the sources themselves.
+pub mod bench;
 pub mod columns;
 pub mod convert;
 pub mod damage;
@@ -16,6 +17,7 @@ pub mod stages;
 pub mod tar;
 mod tar_index;
 pub mod tokens;
+pub mod verify;
 
 use rustorch_base::{DType, Result, bail, ensure};
 use smallvec::SmallVec;
@@ -75,6 +77,10 @@ pub trait Source: Send + Sync {
     /// [`Source::read`] that tells where its time went.
     fn read_timed(&self, index: u64, random: &mut SampleRandom, out: &mut [&mut [u8]], stages: &mut Stages) -> Result<()> {
         stages.time(Stage::Gather, || self.read(index, random, out))
+    }
+    /// [`Source::read_timed`] tells more than the gather.
+    fn has_stages(&self) -> bool {
+        false
     }
     /// Names of the classes that an int64 label numbers, where the source knows them.
     fn classes(&self) -> &[String] {

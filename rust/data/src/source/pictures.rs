@@ -95,6 +95,9 @@ impl Source for PictureSource {
     fn fingerprint(&self) -> u64 {
         self.records.fingerprint()
     }
+    fn has_stages(&self) -> bool {
+        true
+    }
     fn classes(&self) -> &[String] {
         self.records.classes()
     }

@@ -13,6 +13,9 @@ const MOST_PIXELS: usize = 100 << 20;
 /// What the PNG decoder may allocate besides the picture (text, colour profiles).
 const PNG_LIMIT: usize = 8 << 20;
 
+/// Most pixels that a byte of JPEG can stand for: an 8 x 8 block takes one bit at least.
+const JPEG_PIXELS_A_BYTE: usize = 512;
+
 /// Width and height of a decoded image.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Size {
@@ -56,6 +59,9 @@ fn jpeg<'a>(bytes: &[u8], decoded: &'a mut PixelBuffer) -> Result<(&'a [u8], Siz
     decoder.decode_headers().map_err(|e| e.to_string())?;
     let (width, height) = decoder.dimensions().ok_or("its header has no size")?;
     let size = checked(width, height)?;
+    if width * height > JPEG_PIXELS_A_BYTE * bytes.len() {
+        return Err(format!("{} bytes cannot hold {width} x {height} pixels", bytes.len()));
+    }
     let needed = decoder.output_buffer_size().ok_or("its header has no size")?;
     if needed != 3 * width * height {
         return Err("its colours cannot be turned to RGB".to_owned());

@@ -1,0 +1,311 @@
+//! A thousand damaged variants of each format: an error that names file and place, or sound data; never a crash, a hang,
+//! or memory beyond sixteen times the file.
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+use rustorch_base::{DType, Result};
+use rustorch_data::source::images::ImageFolder;
+use rustorch_data::source::pictures::{Picture, PictureSource};
+use rustorch_data::source::records::Records;
+use rustorch_data::source::tar::TarRecords;
+use rustorch_data::source::tokens::Windows;
+use rustorch_data::source::{Root, SampleRandom, Source, idx, npy, tokens};
+use rustorch_data::transform::geometry::Fit;
+use rustorch_data::transform::planes::Elements;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+mod written;
+use written::batch;
+
+/// Counts what each thread holds, and the most it held.
+struct Counting;
+
+thread_local! {
+    static HELD: Cell<isize> = const { Cell::new(0) };
+    static MOST: Cell<isize> = const { Cell::new(0) };
+}
+
+fn count(change: isize) {
+    // a thread that is ending has no counters any more
+    let _ = HELD.try_with(|held| {
+        held.set(held.get() + change);
+        let _ = MOST.try_with(|most| most.set(most.get().max(held.get())));
+    });
+}
+
+// SAFETY: every call is handed to the system's allocator unchanged; counting touches no memory of it.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size() as isize);
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count(layout.size() as isize);
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+    unsafe fn dealloc(&self, address: *mut u8, layout: Layout) {
+        count(-(layout.size() as isize));
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.dealloc(address, layout) }
+    }
+    unsafe fn realloc(&self, address: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count(size as isize - layout.size() as isize);
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.realloc(address, layout, size) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+const VARIANTS: u64 = 1000;
+/// What a reader needs whatever the file: tables of the decoders, buffers of the streams.
+const FIXED: usize = 256 << 10;
+const TIMES: usize = 16;
+/// Far above what any read takes, even on a machine with much else to do.
+const HANG: Duration = Duration::from_secs(20);
+
+/// One damaged copy: cut, bits flipped, bytes set, a length overwritten, a piece left out, or something added.
+fn spoil(whole: &[u8], random: &mut SampleRandom) -> Vec<u8> {
+    let mut bytes = whole.to_vec();
+    let len = bytes.len() as u32;
+    // headers are small, so half of the damage is aimed at them
+    let place = |random: &mut SampleRandom| if random.chance(0.5) { random.below(len.min(600)) } else { random.below(len) } as usize;
+    match random.below(6) {
+        0 => bytes.truncate(random.below(len) as usize),
+        1 => (0..=random.below(8)).for_each(|_| bytes[place(random)] ^= 1 << random.below(8)),
+        2 => (0..=random.below(4)).for_each(|_| bytes[place(random)] = [0, 0xff, 0x7f, 0x80][random.below(4) as usize]),
+        3 => {
+            let at = place(random).min(bytes.len().saturating_sub(4));
+            let number = [u32::MAX, i32::MAX as u32, len, len + 1, 1 << 24, random.next_u32()][random.below(6) as usize];
+            let stored = if random.chance(0.5) { number.to_be_bytes() } else { number.to_le_bytes() };
+            let size = 4.min(bytes.len() - at);
+            bytes[at..at + size].copy_from_slice(&stored[..size]);
+        }
+        4 => {
+            let at = place(random);
+            let end = (at + 1 + random.below(600) as usize).min(bytes.len());
+            bytes.drain(at..end);
+        }
+        _ => (0..=random.below(2000)).for_each(|_| bytes.push(random.next_u32() as u8)),
+    }
+    bytes
+}
+
+/// All samples of a source, one after another.
+fn read_all(source: &dyn Source) -> Result<Vec<Vec<u8>>> {
+    let mut all = Vec::new();
+    for index in 0..source.len().min(64) {
+        all.extend(batch(source, &[index])?);
+    }
+    Ok(all)
+}
+
+/// Reads every variant of `whole` kept at `path`. `sound` says whether data that came without an error may stand.
+fn survive(path: &Path, whole: &[u8], read: impl Fn() -> Result<Vec<Vec<u8>>>, sound: impl Fn(&[u8], &[Vec<u8>]) -> bool) {
+    std::fs::write(path, whole).unwrap();
+    assert!(sound(whole, &read().unwrap()), "the undamaged file reads");
+    let name = path.file_name().unwrap().to_str().unwrap();
+    let (mut refused, mut worst) = (0, 0);
+    for variant in 0..VARIANTS {
+        let bytes = spoil(whole, &mut SampleRandom::new(7, 0, variant));
+        std::fs::write(path, &bytes).unwrap();
+        let (before, begin) = (HELD.get(), Instant::now());
+        MOST.set(before);
+        let result = read();
+        let most = (MOST.get() - before) as usize;
+        worst = worst.max(most);
+        assert!(begin.elapsed() < HANG, "variant {variant} took {:?}", begin.elapsed());
+        assert!(most <= TIMES * bytes.len() + FIXED, "variant {variant}: {most} bytes held for a file of {}", bytes.len());
+        match result {
+            Ok(data) => assert!(sound(&bytes, &data), "variant {variant} gave other data without an error"),
+            Err(error) => {
+                refused += 1;
+                assert!(error.message.contains(name), "variant {variant} does not name its file: {error}");
+            }
+        }
+    }
+    println!("{name}: {refused} of {VARIANTS} refused, at most {worst} bytes held for a file of {}", whole.len());
+}
+
+fn place(name: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    (folder, path)
+}
+
+#[test]
+fn npy() {
+    let (_folder, path) = place("damaged.npy");
+    let data: Vec<u8> = (0..64 * 100).map(|x| (x % 251) as u8).collect();
+    let whole = written::npy("<f4", false, &[64, 5, 5], &data);
+    let read = || read_all(&npy::open(std::slice::from_ref(&path), &Root::anywhere())?);
+    // what is read is what the file holds behind its header
+    survive(&path, &whole, read, |file, data| file.ends_with(&data.concat()) || held_swapped(file, data));
+}
+
+/// A flipped byte order is no damage that anything could show.
+fn held_swapped(file: &[u8], data: &[Vec<u8>]) -> bool {
+    let size = if file.windows(3).any(|descr| descr == b">f8" || descr == b">i8") { 8 } else { 4 };
+    let mut bytes = data.concat();
+    bytes.chunks_mut(size).for_each(<[u8]>::reverse);
+    file.contains(&b'>') && file.ends_with(&bytes)
+}
+
+#[test]
+fn idx_plain() {
+    let (_folder, path) = place("damaged-idx3-ubyte");
+    let mut whole = vec![0, 0, 8, 3, 0, 0, 0, 50, 0, 0, 0, 8, 0, 0, 0, 8];
+    whole.extend((0..3200).map(|x| (x % 251) as u8));
+    let read = || read_all(&idx::open(std::slice::from_ref(&path), &Root::anywhere())?);
+    survive(&path, &whole, read, |file, data| {
+        let mut bytes = data.concat();
+        bytes.len() <= file.len()
+            && (file.ends_with(&bytes)
+                || file.len() > bytes.len() && file[3] > 0 && {
+                    let size = [1, 1, 1, 2, 4, 4, 8][usize::from(file[2] - 8)];
+                    bytes.chunks_mut(size).for_each(<[u8]>::reverse);
+                    file.ends_with(&bytes)
+                })
+    });
+}
+
+#[test]
+fn idx_gzipped() {
+    let (_folder, path) = place("damaged-idx3-ubyte.gz");
+    let mut whole = vec![0, 0, 8, 3, 0, 0, 0, 50, 0, 0, 0, 8, 0, 0, 0, 8];
+    whole.extend((0..3200).map(|x| (x * x % 251) as u8));
+    let read = || read_all(&idx::open(std::slice::from_ref(&path), &Root::anywhere())?);
+    // gzip has a checksum: what is read is what was written
+    survive(&path, &written::gzip(&whole), read, |_, data| data.concat() == whole[16..]);
+}
+
+#[test]
+fn token_files() {
+    let (_folder, path) = place("damaged.bin");
+    let whole: Vec<u8> = (0..3000_u16).flat_map(u16::to_le_bytes).collect();
+    let windows = Windows { dtype: DType::UInt16, window: 50, stride: 50 };
+    let read = || read_all(&tokens::open(&path, windows, &Root::anywhere())?);
+    survive(&path, &whole, read, |file, data| {
+        let first: Vec<u8> = data[0].chunks(8).flat_map(|token| token[..2].to_vec()).collect();
+        file.starts_with(&first)
+    });
+}
+
+const PICTURE: Picture = Picture { side: 24, fit: Fit::Cover, augments: Vec::new(), elements: Elements::Bytes };
+
+fn pictures(records: impl Records + 'static) -> Result<Vec<Vec<u8>>> {
+    read_all(&PictureSource::new(Arc::new(records), PICTURE)?)
+}
+
+fn image_file(name: &str, whole: &[u8], sound: impl Fn(&[u8], &[Vec<u8>]) -> bool) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("class")).unwrap();
+    let path = folder.path().join("class").join(name);
+    let read = || pictures(ImageFolder::open(folder.path(), Arc::new(Root::anywhere()))?);
+    survive(&path, whole, read, sound);
+}
+
+fn planes(pixels: &[u8]) -> Vec<u8> {
+    (0..3).flat_map(|channel| pixels.iter().skip(channel).step_by(3).copied()).collect()
+}
+
+#[test]
+fn png_images() {
+    let pixels = written::pixels(24, 24, 1);
+    // every chunk has a checksum
+    image_file("damaged.png", &written::png(24, 24, png::ColorType::Rgb, &pixels), |_, data| data[0] == planes(&pixels));
+}
+
+#[test]
+fn jpeg_images() {
+    // no checksum: changed coefficients are another picture
+    image_file("damaged.jpg", &written::jpeg(64, 48, 1, false), |_, data| data[0].len() == 3 * 24 * 24);
+}
+
+#[test]
+fn progressive_jpeg_images() {
+    image_file("damaged.jpeg", &written::jpeg(64, 48, 1, true), |_, data| data[0].len() == 3 * 24 * 24);
+}
+
+#[test]
+fn large_jpeg_images() {
+    image_file("damaged_large.jpg", &written::jpeg(400, 300, 1, false), |_, data| data[0].len() == 3 * 24 * 24);
+}
+
+fn shard() -> (Vec<u8>, Vec<u8>) {
+    let pixels = written::pixels(24, 24, 1);
+    let image = written::png(24, 24, png::ColorType::Rgb, &pixels);
+    let long = format!("{}/c.png", "folder".repeat(20));
+    let members = [("a/a.png", image.clone()), ("a/a.cls", b"1".to_vec()), ("a/b.png", image.clone()), (&long, image)];
+    (written::tar(&members), planes(&pixels))
+}
+
+/// What was read, without the labels.
+fn images(data: &[Vec<u8>]) -> impl Iterator<Item = &Vec<u8>> {
+    data.iter().step_by(2)
+}
+
+#[test]
+fn tar_shards() {
+    let (_folder, path) = place("damaged.tar");
+    let (whole, image) = shard();
+    let read = || {
+        // the index of the last variant may have this one's size and, on a coarse clock, its time
+        let _ = std::fs::remove_file(path.with_extension("tar.rtidx"));
+        pictures(TarRecords::open(std::slice::from_ref(&path), "", &Root::anywhere())?)
+    };
+    survive(&path, &whole, read, |_, data| images(data).all(|part| *part == image));
+}
+
+#[test]
+fn gzipped_shards() {
+    let (_folder, path) = place("damaged.tar.gz");
+    let (whole, image) = shard();
+    let read = || pictures(TarRecords::open(std::slice::from_ref(&path), "", &Root::anywhere())?);
+    survive(&path, &written::gzip(&whole), read, |_, data| images(data).eq([&image; 3]));
+}
+
+#[test]
+fn index_files() {
+    let (folder, path) = place("whole.tar");
+    let (whole, image) = shard();
+    std::fs::write(&path, &whole).unwrap();
+    let open = || pictures(TarRecords::open(std::slice::from_ref(&path), "", &Root::anywhere())?);
+    open().unwrap();
+    let index = folder.path().join("whole.tar.rtidx");
+    let kept = std::fs::read(&index).unwrap();
+    for variant in 0..VARIANTS {
+        std::fs::write(&index, spoil(&kept, &mut SampleRandom::new(9, 0, variant))).unwrap();
+        // an index is a cache: a spoiled one is made again, and nothing else changes
+        assert!(images(&open().unwrap()).eq([&image; 3]), "variant {variant}");
+    }
+}
+
+#[test]
+fn claims_of_enormous_sizes_cost_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let most = |read: &dyn Fn() -> String| {
+        let before = HELD.get();
+        MOST.set(before);
+        let message = read();
+        assert!(MOST.get() - before < FIXED as isize, "{message}");
+        message
+    };
+    let path = folder.path().join("huge.npy");
+    std::fs::write(&path, written::npy("<f8", false, &[1 << 40, 1 << 20], &[0; 64])).unwrap();
+    let message = most(&|| npy::open(std::slice::from_ref(&path), &Root::anywhere()).err().unwrap().message);
+    assert!(message.contains("huge.npy' is damaged at byte"), "{message}");
+    let path = folder.path().join("huge.gz");
+    std::fs::write(&path, written::gzip(&[0, 0, 8, 2, 0xff, 0xff, 0xff, 0xff, 0, 0xff, 0xff, 0xff])).unwrap();
+    let message = most(&|| idx::open(std::slice::from_ref(&path), &Root::anywhere()).err().unwrap().message);
+    assert!(message.contains("huge.gz' is damaged at byte"), "{message}");
+    let path = folder.path().join("bomb.tar.gz");
+    std::fs::write(&path, written::gzip(&vec![0; 1 << 24])).unwrap();
+    let message = most(&|| TarRecords::open(std::slice::from_ref(&path), "", &Root::anywhere()).err().unwrap().message);
+    assert!(message.contains("unpack it to a .tar file"), "{message}");
+}
