@@ -2,8 +2,8 @@
 //! die. Its order is a pure function of (seed, epoch, position); a dead worker's batch is leased again with identical
 //! bytes. The crate depends on `rustorch-base` only, so that the service starts without a tensor library. The engine
 //! is not built yet: this crate holds its name.
-pub mod client;
 pub mod cli;
+pub mod client;
 pub mod feed;
 pub mod frame;
 pub mod lease;

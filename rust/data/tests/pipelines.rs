@@ -5,6 +5,7 @@ use rustorch_data::source::bench::bench;
 use rustorch_data::source::verify::verify;
 use rustorch_data::source::{Root, Stage};
 use rustorch_data::spec::{Origin, Pipeline, Transform, open};
+use rustorch_data::transform::geometry::Fit;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,7 +73,7 @@ fn descriptions_survive_json_and_nonsense_is_refused() {
     let (_folder, root) = folder();
     let pipeline = Pipeline {
         source: Origin::Tar { paths: vec!["a.tar".into()], prefix: "train/".into() },
-        transforms: vec![Transform::Decode { size: 64, fit: Default::default() }, Transform::Flip, Transform::Crop { padding: 4 }],
+        transforms: vec![Transform::Decode { size: 64, fit: Fit::Cover }, Transform::Flip, Transform::Crop { padding: 4 }],
     };
     assert_eq!(Pipeline::from_json(&pipeline.to_json().unwrap()).unwrap(), pipeline);
     for text in ["", "[]", "{}", r#"{"source": {"npy": {"paths": []}}, "extra": 1}"#, r#"{"source": {"zip": {}}}"#] {
