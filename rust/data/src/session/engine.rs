@@ -2,6 +2,8 @@
 use super::child::{Beside, Child};
 use super::crew::{Crew, right};
 use super::report;
+use super::signals;
+use super::starter::{Start, Starter};
 use super::{GRACE, Job, Launch, OnDeath, Options, Shared, Skipped};
 use crate::feed::{Feed, Keys, Next, Task};
 use crate::frame::{self, ToSession, ToWorker};
@@ -11,6 +13,7 @@ use crate::ring::slot::{Kind, Label};
 use crate::sys::{packet, poll};
 use crate::worker::refuse;
 use rustorch_base::{Error, ErrorKind, Result};
+use std::ffi::OsString;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -25,7 +28,8 @@ const LEAVING: Duration = Duration::from_millis(500);
 
 pub(super) struct Engine {
     shared: Arc<Shared>,
-    launch: Launch,
+    program: OsString,
+    starter: Starter,
     options: Options,
     feed: Arc<dyn Feed>,
     book: Leases<Task>,
@@ -40,7 +44,7 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    pub fn new(shared: Arc<Shared>, launch: Launch, rings: Arc<Rings>, feed: Arc<dyn Feed>, options: Options) -> Engine {
+    pub fn new(shared: Arc<Shared>, launch: Launch, rings: Arc<Rings>, feed: Arc<dyn Feed>, options: Options) -> std::io::Result<Engine> {
         let ring = rings.newest();
         let options = Options { workers: options.workers.max(1), ..options };
         let book = Leases::new(options.workers, ring.slots(), ring.slot_bytes() as u64, options.limits);
@@ -53,7 +57,23 @@ impl Engine {
         let crew = Crew::new(rings, Arc::new(on_freed));
         let buffer = vec![0; packet::LONGEST];
         let (begin, ticked) = (Instant::now(), Duration::ZERO);
-        Engine { shared, launch, options, feed, book, crew, job: None, next_id: SESSION + 1, begin, ticked, dead: Vec::new(), buffer }
+        let program = launch.program.clone();
+        let starter = Starter::new(launch, shared.clone())?;
+        Ok(Engine {
+            shared,
+            program,
+            starter,
+            options,
+            feed,
+            book,
+            crew,
+            job: None,
+            next_id: SESSION + 1,
+            begin,
+            ticked,
+            dead: Vec::new(),
+            buffer,
+        })
     }
 
     pub fn run(mut self) {
@@ -64,6 +84,7 @@ impl Engine {
             if let Err(error) = self.listen(starved) {
                 self.fail(error.kind, error.message);
             }
+            self.welcome();
             self.bury_the_dead();
             self.tick();
             starved = self.lease();
@@ -78,7 +99,8 @@ impl Engine {
     /// Sleeps until somebody speaks, dies or calls, and hears what was said.
     fn listen(&mut self, starved: bool) -> Result<()> {
         let leaving = self.crew.children.values().any(|child| child.hung_up.is_some() || child.is_waiting());
-        let tick = (self.book.needs_clock() || leaving).then(|| TICK.saturating_sub(self.now().saturating_sub(self.ticked)));
+        let tick = (self.book.needs_clock() || leaving || self.starter.is_busy())
+            .then(|| TICK.saturating_sub(self.now().saturating_sub(self.ticked)));
         let timeout = if starved { Some(tick.unwrap_or(STARVED).min(STARVED)) } else { tick };
         let mut descriptors = vec![self.shared.wake.as_fd()];
         let (mut lives, mut speakers) = (Vec::new(), Vec::new());
@@ -181,6 +203,9 @@ impl Engine {
                 child.kill();
             }
         }
+        if self.starter.is_busy() {
+            self.starter.free_stuck(&self.processes(), now, self.options.limits.stop);
+        }
         self.crew.forget_old_rings();
         self.act();
     }
@@ -233,25 +258,28 @@ impl Engine {
     }
 
     fn start_worker(&mut self, place: u32) {
-        let id = self.next_id;
+        let start = Start { id: self.next_id, place };
         self.next_id += 1;
-        // the child takes over this thread's mask, and workers are to hear signals
-        signals::unblock();
-        let started = Child::start(&self.launch, place);
-        signals::block();
-        match started {
-            Ok(child) => {
-                self.crew.children.insert(id, child);
-                self.book.started(id, place, self.now());
-                self.send_job(id);
-                let processes = self.processes();
-                let mut public = self.shared.public();
-                public.status.processes = processes;
-                public.status.restarts = u64::from(id.saturating_sub(self.options.workers));
-            }
-            Err(error) => {
-                let program = self.launch.program.to_string_lossy();
-                self.fail(ErrorKind::Os, format!("a DataLoader worker cannot be started ({program}): {error}"));
+        if !self.starter.start(start, self.now()) {
+            self.fail(ErrorKind::Runtime, "the thread that starts DataLoader workers has ended".into());
+        }
+    }
+    fn welcome(&mut self) {
+        while let Some((Start { id, place }, started)) = self.starter.finished() {
+            match started {
+                Ok(child) => {
+                    self.crew.children.insert(id, child);
+                    self.book.started(id, place, self.now());
+                    self.send_job(id);
+                    let processes = self.processes();
+                    let mut public = self.shared.public();
+                    public.status.processes = processes;
+                    public.status.restarts = u64::from(id.saturating_sub(self.options.workers));
+                }
+                Err(error) => {
+                    let program = self.program.to_string_lossy();
+                    self.fail(ErrorKind::Os, format!("a DataLoader worker cannot be started ({program}): {error}"));
+                }
             }
         }
     }
@@ -298,26 +326,7 @@ impl Engine {
             });
         }
         self.crew.children.values().for_each(Child::kill);
-    }
-}
-
-/// This thread takes no part in signal handling: the trainer's main thread does.
-mod signals {
-    use std::mem::zeroed;
-    use std::ptr::null_mut;
-
-    fn set(how: i32, fill: unsafe extern "C" fn(*mut libc::sigset_t) -> i32) {
-        // SAFETY: a signal set is plain integers, filled by the library before it is used; the mask is this thread's own.
-        unsafe {
-            let mut signals: libc::sigset_t = zeroed();
-            fill(&raw mut signals);
-            libc::pthread_sigmask(how, &raw const signals, null_mut());
-        }
-    }
-    pub fn block() {
-        set(libc::SIG_SETMASK, libc::sigfillset);
-    }
-    pub fn unblock() {
-        set(libc::SIG_SETMASK, libc::sigemptyset);
+        self.crew.children.clear();
+        self.starter.end();
     }
 }

@@ -1,17 +1,19 @@
-//! A session: one thread that starts worker processes, leases slots of the rings to them, and puts right whatever dies.
+//! A session: a thread that has worker processes started, leases slots of the rings to them, and puts right whatever dies.
 //!
 //! The thread sleeps in one `poll` over the workers' sockets, their process descriptors, their stderr and a wake-up
-//! event. It holds no lock while it works, all signals are blocked in it, and it starts workers without a fork (the
+//! event. It holds no lock while it works, all signals are blocked in it, and workers are started without a fork (the
 //! cost of which grows with the trainer's memory). Workers die with it: the kernel kills them when their starter ends, and
 //! a closed socket ends them too. They have a process group of their own, so that Ctrl-C reaches the trainer alone.
 //!
-//! One case is not covered: a worker that is stopped in the fraction of a millisecond between its birth and its exec holds
-//! up the thread that starts it, and stays behind if the trainer is killed meanwhile, until it is continued: it then sees
-//! its closed socket and leaves.
+//! One case is not covered: a worker that is stopped in the fraction of a millisecond between its birth and its exec stays
+//! behind if the trainer is killed before this session has freed it, until it is continued: it then sees its closed socket
+//! and leaves.
 mod child;
 mod crew;
 mod engine;
 mod report;
+mod signals;
+mod starter;
 
 use crate::feed::Feed;
 use crate::lease::Limits;
@@ -128,7 +130,7 @@ impl Session {
                 shared.wake.signal();
             }
         }));
-        let engine = engine::Engine::new(shared.clone(), launch, rings, feed, options);
+        let engine = engine::Engine::new(shared.clone(), launch, rings, feed, options).map_err(describe)?;
         let thread = std::thread::Builder::new().name("rustorch-session".into()).spawn(move || engine.run()).map_err(describe)?;
         Ok(Session { shared, thread: Some(thread), process: std::process::id() })
     }
