@@ -1,7 +1,6 @@
 //! `rustorch-data`: the data service, which streams shuffled batches into training and loses nothing when processes
 //! die. Its order is a pure function of (seed, epoch, position); a dead worker's batch is leased again with identical
-//! bytes. The crate depends on `rustorch-base` only, so that the service starts without a tensor library. The engine
-//! is not built yet: this crate holds its name.
+//! bytes. The crate depends on `rustorch-base` only, so that the service starts without a tensor library.
 pub mod cli;
 pub mod client;
 pub mod feed;

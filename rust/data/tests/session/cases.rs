@@ -1,8 +1,9 @@
 //! One thing each.
-use crate::trainer::{SAMPLES, Trainer, order};
+use crate::trainer::{Trainer, job, launch, order};
 use crate::worker::Plan;
 use rustix::process::{Pid, Signal, kill_process};
 use rustorch_base::ErrorKind;
+use rustorch_data::client::{Client, Next};
 use rustorch_data::feed::{Keys, QueueFeed};
 use rustorch_data::ring::rings::Rings;
 use rustorch_data::ring::slot::Kind;
@@ -36,6 +37,23 @@ pub fn batches_arrive_once_in_order_in_rings_that_grow() {
     let status = trainer.session().status();
     assert_eq!((status.processes.len(), status.restarts), (2, 0));
     assert!(status.batches >= 300, "{status:?}");
+}
+
+pub fn batches_come_as_tasks_are_pushed() {
+    let feed = QueueFeed::new();
+    let client = Client::with_workers(launch(), feed.clone(), 4, 65_536, Options::default()).unwrap();
+    client.session().unwrap().set_job(job(&plan()));
+    for number in 0..6 {
+        // the session sleeps until it is called
+        std::thread::sleep(Duration::from_millis(30));
+        let task = order(number, None);
+        assert_eq!(feed.push(task.random, task.keys), number);
+        let Next::Ready(batch) = client.next(Duration::from_secs(20)).unwrap() else { panic!("no batch came") };
+        assert_eq!((batch.number(), batch.kind(), batch.samples()), (number, Kind::Data, 16));
+    }
+    assert!(matches!(client.next(Duration::from_millis(1)).unwrap(), Next::Waiting));
+    feed.close();
+    assert!(matches!(client.next(Duration::from_secs(20)).unwrap(), Next::Ended));
 }
 
 pub fn errors_come_in_their_batchs_place() {
@@ -159,5 +177,4 @@ pub fn workers_die_with_their_trainer() {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
-    assert_eq!(SAMPLES, 16);
 }

@@ -52,6 +52,15 @@ impl Feed for Tasks {
     fn attach(&self, _: Waker) {}
 }
 
+/// This program as a worker.
+pub fn launch() -> Launch {
+    let program = std::env::current_exe().unwrap().into_os_string();
+    Launch { program, arguments: vec![], environment: vec![("RUSTORCH_TEST_ROLE".into(), "worker".into())] }
+}
+pub fn job(plan: &Plan) -> Job {
+    Job { bytes: postcard::to_allocvec(plan).unwrap(), blob: Some(memory_file::create("test-job", 4096).unwrap()) }
+}
+
 pub struct Trainer {
     client: Client,
     plan: Plan,
@@ -65,11 +74,8 @@ pub struct Trainer {
 impl Trainer {
     pub fn start(plan: &Plan, first: u64, end: u64, streams: Option<u32>, options: Options) -> Trainer {
         let feed = Arc::new(Tasks { first, next: Mutex::new(first), end, streams });
-        let program = std::env::current_exe().unwrap().into_os_string();
-        let launch = Launch { program, arguments: vec![], environment: vec![("RUSTORCH_TEST_ROLE".into(), "worker".into())] };
-        let client = Client::with_workers(launch, feed, 8, SAMPLES as usize * plan.width * 4 + 512, options).unwrap();
-        let blob = Some(memory_file::create("test-job", 4096).unwrap());
-        client.session().unwrap().set_job(Job { bytes: postcard::to_allocvec(plan).unwrap(), blob });
+        let client = Client::with_workers(launch(), feed, 8, SAMPLES as usize * plan.width * 4 + 512, options).unwrap();
+        client.session().unwrap().set_job(job(plan));
         Trainer { client, plan: plan.clone(), streams, first, next: 0, kept: VecDeque::new() }
     }
     pub fn session(&self) -> &Session {
