@@ -3,6 +3,7 @@
 //! bytes. The crate depends on `rustorch-base` only, so that the service starts without a tensor library.
 pub mod cli;
 pub mod client;
+pub mod daemon;
 pub mod feed;
 pub mod frame;
 pub mod lease;

@@ -5,7 +5,7 @@ use crate::payload::{BufferSpec, PayloadLayout, encode_refusal};
 use crate::ring::rings::{NoSlot, Rings};
 use crate::ring::slot::{Kind, Label};
 use crate::ring::{Ring, word::Lease};
-use crate::source::Source;
+use crate::source::{Field, Source};
 use rustorch_base::{Error, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -42,11 +42,16 @@ pub struct Work {
 
 /// Bytes that a slot needs for `samples` samples of this source.
 pub fn slot_bytes(source: &dyn Source, samples: usize) -> Result<usize> {
-    Ok(batch_layout(source, samples)?.bytes())
+    slot_bytes_of(source.fields(), samples)
 }
 
-fn batch_layout(source: &dyn Source, samples: usize) -> Result<PayloadLayout> {
-    let specs = source.fields().iter().map(|field| {
+/// [`slot_bytes`] of a source that has these fields.
+pub fn slot_bytes_of(fields: &[Field], samples: usize) -> Result<usize> {
+    Ok(batch_layout(fields, samples)?.bytes())
+}
+
+fn batch_layout(fields: &[Field], samples: usize) -> Result<PayloadLayout> {
+    let specs = fields.iter().map(|field| {
         let shape = std::iter::once(samples).chain(field.shape.iter().copied()).collect();
         BufferSpec { dtype: Some(field.dtype), shape }
     });
@@ -183,7 +188,7 @@ impl Reader {
     fn layout(&mut self, samples: usize) -> Result<&PayloadLayout> {
         let layout = match self.layout.take() {
             Some((known, layout)) if known == samples => layout,
-            _ => batch_layout(&*self.shared.source, samples)?,
+            _ => batch_layout(self.shared.source.fields(), samples)?,
         };
         Ok(&self.layout.insert((samples, layout)).1)
     }

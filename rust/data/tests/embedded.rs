@@ -1,3 +1,4 @@
+#![allow(clippy::unwrap_used, clippy::panic)] // a failed unwrap is a failed test
 //! A client with reader threads in its own process: order, growth, keeping, errors, stopping.
 use rustorch_base::{DType, Error, Result};
 use rustorch_data::client::{Batch, Client, Next, Options};

@@ -1,3 +1,4 @@
+#![allow(clippy::unwrap_used, clippy::panic)] // a failed unwrap is a failed test
 //! What outlives what: descriptors, threads and memory after clients, and a batch in a forked child. One test, because it
 //! counts what the whole process has.
 use rustorch_base::DType;

@@ -1,24 +1,31 @@
 //! The trainer's side: takes batches in order from its rings, whoever fills them.
 pub mod batch;
+mod link;
 mod workers;
 
 use crate::feed::Feed;
+use crate::order::{self, PlanFeed};
 use crate::readers::{Readers, Work, slot_bytes};
 use crate::ring::rings::Rings;
 use crate::ring::word::State;
 use crate::session::Session;
-use crate::source::Source;
+use crate::source::{Field, Source};
+use link::Link;
 use rustorch_base::{Result, ensure};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use batch::{Batch, BatchBuffer};
+pub use link::{Request, status};
 
 /// Looks at the bell this often before sleeping: a batch that is nearly ready comes sooner than a wake-up.
 const SPIN: u32 = 60;
 /// While two rings are in use a batch may appear in either, so the sleep on one bell is short.
 const LOOK_AT_OTHERS: Duration = Duration::from_millis(1);
+
+/// The same for a daemon whose death no bell tells.
+const LOOK_AT_DAEMON: Duration = Duration::from_millis(4);
 
 /// How a client is made.
 #[derive(Clone, Debug)]
@@ -62,6 +69,7 @@ pub struct Client {
 enum Engine {
     Readers(Readers),
     Workers(Session),
+    Daemon(Mutex<Link>),
 }
 
 /// Figures of a stream so far.
@@ -79,6 +87,14 @@ impl Client {
         let rings = Arc::new(Rings::create(options.slots, slot_bytes(&*source, options.batch_size)?)?);
         let readers = Readers::start(source, feed.clone(), rings.clone(), options.workers)?;
         Ok(Client::new(rings, feed, Engine::Readers(readers)))
+    }
+
+    /// A stream from the daemon at `address`. Should it die, this client uses up what is ready, waits until it is back, and
+    /// goes on. Errors: nobody serves there, the request is refused, or a state belongs to another source.
+    pub fn connect(address: &str, request: Request) -> Result<Client> {
+        let (link, rings) = Link::open(crate::daemon::address(address)?, request)?;
+        let feed = Arc::new(PlanFeed::new(link.plan.clone(), link.epochs));
+        Ok(Client::new(Arc::new(rings), feed, Engine::Daemon(Mutex::new(link))))
     }
 
     fn new(rings: Arc<Rings>, feed: Arc<dyn Feed>, engine: Engine) -> Client {
@@ -102,6 +118,8 @@ impl Client {
             "a data loader's batches belong to the process that made it; this one was forked from it"
         );
         let mut number = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        // one cheap call: a death is noticed while finished batches remain, and these hide the return
+        self.attend(*number)?;
         if let Some(batch) = self.take(&mut number)? {
             return Ok(Next::Ready(batch));
         }
@@ -126,14 +144,34 @@ impl Client {
             if let Some(error) = self.failure() {
                 return Err(error);
             }
+            self.attend(*number)?;
             let left = timeout.saturating_sub(begin.elapsed());
             if left.is_zero() {
                 return Ok(Next::Waiting);
             }
             if !bell.spin(seen, SPIN) {
-                bell.wait(seen, if rings.len() > 1 { left.min(LOOK_AT_OTHERS) } else { left });
+                bell.wait(seen, left.min(self.look(rings.len())));
             }
         }
+    }
+
+    fn link(&self) -> Option<MutexGuard<'_, Link>> {
+        match &self.engine {
+            Engine::Daemon(link) => Some(link.lock().unwrap_or_else(PoisonError::into_inner)),
+            Engine::Readers(_) | Engine::Workers(_) => None,
+        }
+    }
+    fn attend(&self, number: u64) -> Result<()> {
+        let Some(mut link) = self.link() else { return Ok(()) };
+        if self.feed.end().is_some_and(|end| number >= end) {
+            return Ok(());
+        }
+        link.attend(&self.rings, number)
+    }
+    /// How long to sleep at most before looking at everything again.
+    fn look(&self, rings: usize) -> Duration {
+        let look = if rings > 1 { LOOK_AT_OTHERS } else { Duration::MAX };
+        self.link().map_or(look, |link| look.min(link.until_look(LOOK_AT_DAEMON)))
     }
 
     /// A batch that is damaged was delivered too: the stream goes on behind it.
@@ -146,7 +184,11 @@ impl Client {
         let renew = ring.pinned() * 2 > ring.slots() && Arc::ptr_eq(&ring, &self.rings.newest());
         let mut batch = Batch::new(ring, taken, *number - 1, self.process)?;
         if renew {
-            self.rings.renew()?;
+            match self.link() {
+                None => self.rings.renew()?,
+                // the next call finds the connection ended, and goes on with a new ring
+                Some(mut link) => link.leave(),
+            }
         } else if crowded {
             batch.copy_out();
             self.copied.store(true, Relaxed);
@@ -159,6 +201,19 @@ impl Client {
     pub fn position(&self) -> u64 {
         *self.next.lock().unwrap_or_else(PoisonError::into_inner)
     }
+    /// Where a stream from a daemon stands: batches that [`Client::next`] gave are consumed.
+    pub fn state(&self) -> Option<order::State> {
+        let number = self.position();
+        self.link().map(|link| link.plan.state(number, link.fingerprint))
+    }
+    /// What a daemon serves: the plan that the stream follows and the fields of a sample.
+    pub fn served(&self) -> Option<(order::Plan, Vec<Field>)> {
+        self.link().map(|link| (link.plan.clone(), link.fields.clone()))
+    }
+    /// How often the daemon was found again.
+    pub fn reconnects(&self) -> u64 {
+        self.link().map_or(0, |link| link.reconnects)
+    }
     /// True once, after a batch had to be copied because too many are kept: something to tell the user.
     pub fn take_copied(&self) -> bool {
         self.copied.swap(false, Relaxed)
@@ -167,6 +222,7 @@ impl Client {
         let work = match &self.engine {
             Engine::Readers(readers) => readers.work(),
             Engine::Workers(session) => workers::work(session),
+            Engine::Daemon(_) => Work::default(),
         };
         Figures { batches: self.taken.load(Relaxed), waited: Duration::from_nanos(self.waited.load(Relaxed)), work }
     }

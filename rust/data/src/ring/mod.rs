@@ -22,6 +22,7 @@ pub struct Ring {
     file: OwnedFd,
     pins: Box<[AtomicBool]>,
     pinned: AtomicUsize,
+    frozen: AtomicBool,
     on_freed: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
@@ -68,7 +69,7 @@ impl Ring {
     fn map(file: OwnedFd, layout: Layout) -> Result<Ring> {
         let mapping = Mapping::shared(&file, layout.len()).map_err(|error| Error::os(format!("the ring cannot be mapped: {error}")))?;
         let pins = (0..layout.slots).map(|_| AtomicBool::new(false)).collect();
-        Ok(Ring { mapping, layout, file, pins, pinned: AtomicUsize::new(0), on_freed: OnceLock::new() })
+        Ok(Ring { mapping, layout, file, pins, pinned: AtomicUsize::new(0), frozen: AtomicBool::new(false), on_freed: OnceLock::new() })
     }
 
     pub fn slots(&self) -> usize {
@@ -190,7 +191,31 @@ impl Ring {
 
     /// The leaser is dead: whatever it or its workers still try, no further batch appears here. Ready ones stay.
     pub fn freeze(&self) {
+        self.frozen.store(true, SeqCst);
         (0..self.slots()).for_each(|slot| self.slot(slot).state.freeze());
+    }
+
+    /// Nothing is ready here, nor can it become so.
+    pub fn is_used_up(&self) -> bool {
+        let may_come = |state| !self.frozen.load(SeqCst) && self.count(state) > 0;
+        self.count(State::Ready) == 0 && !may_come(State::Leased) && !may_come(State::Revoked)
+    }
+
+    /// Numbers that are ready.
+    pub fn ready(&self) -> impl Iterator<Item = u64> {
+        let ready = |slot: &usize| self.slot(*slot).state.word().state() == Some(State::Ready);
+        (0..self.slots()).filter(ready).map(|slot| self.slot(slot).number())
+    }
+
+    /// Frees ready batches that will not be taken here.
+    pub fn discard(&self, unwanted: impl Fn(u64) -> bool) {
+        for index in 0..self.slots() {
+            let slot = self.slot(index);
+            let word = slot.state.word();
+            if word.state() == Some(State::Ready) && unwanted(slot.number()) && slot.state.take_back(word) {
+                self.announce_freed();
+            }
+        }
     }
 
     /// Before a fork: the child will look at the pages of every slot held now, so these slots never return.

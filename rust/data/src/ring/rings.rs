@@ -1,8 +1,9 @@
 //! The rings of one client: the newest, where batches are made, and older ones until they are used up. A batch that does
 //! not fit makes a larger one.
 use super::Ring;
-use super::word::{Lease, State};
+use super::word::Lease;
 use rustorch_base::{Result, ensure};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// Leases are taken under the lock, and only in the newest ring: an older one without a lease and without a ready batch
@@ -90,13 +91,30 @@ impl Rings {
         let found = live.iter().find_map(|ring| Some((ring.clone(), ring.take(number)?)));
         if live.len() > 1 {
             let last = live.len() - 1;
+            // a daemon that was given up may have made in its ring what came from another
+            live[..last].iter().for_each(|ring| ring.discard(|ready| ready < number));
             let mut index = 0;
             live.retain(|ring| {
                 index += 1;
-                index > last || in_use(ring)
+                index > last || !ring.is_used_up()
             });
         }
         found
+    }
+
+    /// Whoever filled these rings is dead: nothing further appears in them.
+    pub fn freeze(&self) {
+        self.live().iter().for_each(|ring| ring.freeze());
+    }
+
+    /// The first number from `next` on that is ready nowhere. Batches behind it, which somebody else will make again, are
+    /// discarded.
+    pub fn keep_run(&self, next: u64) -> u64 {
+        let live = self.live();
+        let ready: BTreeSet<u64> = live.iter().flat_map(|ring| ring.ready()).collect();
+        let first = (next..).find(|number| !ready.contains(number)).unwrap_or(next);
+        live.iter().for_each(|ring| ring.discard(|number| number >= first || number < next));
+        first
     }
 
     /// Calls the client to look again.
@@ -107,11 +125,6 @@ impl Rings {
     pub fn wake_makers(&self) {
         wake(&self.live());
     }
-}
-
-/// Something may still be published in this ring, or is ready there.
-fn in_use(ring: &Ring) -> bool {
-    [State::Leased, State::Revoked, State::Ready].iter().any(|state| ring.count(*state) > 0)
 }
 
 fn newest(live: &[Arc<Ring>]) -> &Arc<Ring> {
@@ -143,6 +156,7 @@ pub fn before_fork() {
 mod tests {
     use super::*;
     use crate::ring::slot::{Kind, Label};
+    use crate::ring::word::State;
 
     fn publish(ring: &Ring, lease: Lease, number: u64) {
         assert!(ring.publish(lease, Label { number, samples: 0, kind: Kind::Data, payload: 0 }));

@@ -24,3 +24,9 @@ impl AsFd for Event {
         self.0.as_fd()
     }
 }
+
+impl From<Event> for OwnedFd {
+    fn from(event: Event) -> OwnedFd {
+        event.0
+    }
+}

@@ -7,3 +7,5 @@ pub mod memory_file;
 pub mod packet;
 pub mod poll;
 pub mod process;
+pub mod signals;
+pub mod socket;

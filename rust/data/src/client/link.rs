@@ -1,0 +1,150 @@
+//! A client's connection to a daemon, and how it comes back when the daemon has died or was replaced.
+use crate::daemon::frames::{Open, Report, ToClient, ToDaemon, Welcome, check_peer, receive, send};
+use crate::order::{Plan, State};
+use crate::readers::slot_bytes_of;
+use crate::ring::rings::Rings;
+use crate::source::Field;
+use crate::sys::{poll, socket};
+use rustorch_base::{Error, ErrorKind, Result, bail};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+
+/// The stream that a client asks a daemon for. The daemon says how many samples there are.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// `len` is the daemon's; what is set here is not looked at.
+    pub plan: Plan,
+    pub epochs: Option<u64>,
+    /// Where to go on, instead of the plan's own seed, epoch and position.
+    pub state: Option<State>,
+    pub slots: usize,
+}
+
+pub(super) struct Link {
+    path: PathBuf,
+    socket: Option<OwnedFd>,
+    pub plan: Plan,
+    pub epochs: Option<u64>,
+    pub fingerprint: u64,
+    pub fields: Vec<Field>,
+    pub reconnects: u64,
+    retry: Instant,
+    pause: Duration,
+}
+
+impl Link {
+    /// Connects for the first time and makes the ring. Errors: nobody serves there, or the request is refused.
+    pub fn open(path: PathBuf, request: Request) -> Result<(Link, Rings)> {
+        let (socket, welcome) = greet(&path).map_err(|error| Error::new(error.kind, format!("{}: {error}", path.display())))?;
+        let fields = welcome.fields.iter().map(|field| field.field()).collect::<Result<Vec<_>>>()?;
+        let mut plan = Plan { len: welcome.len, ..request.plan };
+        if let Some(state) = &request.state {
+            plan = plan.resume(state, welcome.fingerprint)?;
+        }
+        plan.check()?;
+        let rings = Rings::create(request.slots, slot_bytes_of(&fields, plan.batch_size as usize)?)?;
+        let (fingerprint, epochs) = (welcome.fingerprint, request.epochs);
+        let (retry, pause) = (Instant::now(), FIRST_PAUSE);
+        let mut link = Link { path, socket: None, plan, epochs, fingerprint, fields, reconnects: 0, retry, pause };
+        link.hand_over(socket, &rings, 0)?;
+        Ok((link, rings))
+    }
+
+    /// Sends the newest ring, to be filled from batch `first` on.
+    fn hand_over(&mut self, socket: OwnedFd, rings: &Rings, first: u64) -> Result<()> {
+        let open = Open { plan: self.plan.clone(), epochs: self.epochs, first, fingerprint: self.fingerprint };
+        let ring = rings.newest();
+        send(&socket, &ToDaemon::Open(open), Some(ring.descriptor()))?;
+        match receive::<ToClient>(&socket)?.0.answer()? {
+            ToClient::Opened => self.socket = Some(socket),
+            other => bail!(value, "the daemon answered {other:?} to the opening of a stream"),
+        }
+        self.pause = FIRST_PAUSE;
+        Ok(())
+    }
+
+    /// Looks whether the daemon is still there. If not, its rings are closed to it and, when the time has come, the next
+    /// one is asked to go on at `next`. Errors: what is served now cannot continue this stream.
+    pub fn attend(&mut self, rings: &Rings, next: u64) -> Result<()> {
+        if self.socket.is_some() && !self.hung_up() {
+            return Ok(());
+        }
+        if self.socket.take().is_some() {
+            rings.freeze();
+            self.retry = Instant::now();
+        }
+        if Instant::now() < self.retry {
+            return Ok(());
+        }
+        match self.come_back(rings, next) {
+            // nobody there, or it died again on the way
+            Err(error) if error.kind == ErrorKind::Os => {
+                self.retry = Instant::now() + self.pause;
+                self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    fn come_back(&mut self, rings: &Rings, next: u64) -> Result<()> {
+        let (socket, welcome) = greet(&self.path)?;
+        // a daemon of another source is refused in the words that a saved state is refused with
+        let state = self.plan.state(next, self.fingerprint);
+        state.check(welcome.fingerprint, welcome.len, state.order)?;
+        rings.renew()?;
+        // batches that the old daemon finished are used up; what lies behind a gap comes again
+        let first = rings.keep_run(next);
+        self.hand_over(socket, rings, first)?;
+        self.reconnects += 1;
+        Ok(())
+    }
+
+    /// How long a sleep may be until the daemon has to be looked at.
+    pub fn until_look(&self, connected: Duration) -> Duration {
+        if self.socket.is_some() { connected } else { self.retry.saturating_duration_since(Instant::now()).max(Duration::from_micros(200)) }
+    }
+
+    fn hung_up(&self) -> bool {
+        let Some(socket) = &self.socket else { return true };
+        // a daemon says nothing after the opening: a readable socket is a hang-up
+        poll::readable(&[socket.as_fd()], Some(Duration::ZERO)).map_or(true, |ready| ready[0])
+    }
+
+    /// Leaves the daemon in order: when this returns none of its threads writes into the ring.
+    pub fn leave(&mut self) {
+        if let Some(socket) = &self.socket {
+            let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Write);
+            let _ = poll::readable(&[socket.as_fd()], Some(crate::daemon::frames::PATIENCE));
+        }
+    }
+}
+
+fn greet(path: &std::path::Path) -> Result<(OwnedFd, Welcome)> {
+    let socket = call(path)?;
+    send(&socket, &ToDaemon::Hello, None)?;
+    match receive::<ToClient>(&socket)?.0.answer()? {
+        ToClient::Welcome(welcome) => Ok((socket, welcome)),
+        other => bail!(value, "the daemon answered {other:?} to a greeting"),
+    }
+}
+
+fn call(path: &std::path::Path) -> Result<OwnedFd> {
+    let socket = socket::connect(path).map_err(|error| Error::os(format!("no data service answers: {error}")))?;
+    check_peer(&socket)?;
+    Ok(socket)
+}
+
+/// Asks the daemon at `address` how it stands.
+pub fn status(address: &str) -> Result<Report> {
+    let socket = call(&crate::daemon::address(address)?)?;
+    send(&socket, &ToDaemon::Status, None)?;
+    match receive::<ToClient>(&socket)?.0.answer()? {
+        ToClient::Status(report) => Ok(report),
+        other => bail!(value, "the daemon answered {other:?} to a question for its status"),
+    }
+}

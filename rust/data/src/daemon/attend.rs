@@ -1,0 +1,77 @@
+//! One client of the daemon: its ring, and the readers that fill it.
+use super::Service;
+use super::frames::{ClientReport, Open};
+use crate::order::PlanFeed;
+use crate::readers::{Readers, slot_bytes};
+use crate::ring::Ring;
+use crate::ring::rings::Rings;
+use crate::ring::word::State;
+use crate::sys::event::Event;
+use crate::sys::poll;
+use rustorch_base::{Error, Result, ensure};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+pub(super) struct Attended {
+    process: i32,
+    open: Open,
+    rings: Arc<Rings>,
+    /// Taken out when the client has gone.
+    readers: Mutex<Option<Readers>>,
+    count: u64,
+    begin: Instant,
+}
+
+impl Attended {
+    /// Starts to fill the client's ring. Errors: the ring or the plan make no sense, or belong to another source.
+    pub fn start(service: &Service, open: &Open, ring: Option<OwnedFd>, process: i32) -> Result<Attended> {
+        let source = &service.source;
+        open.plan.check()?;
+        ensure!(
+            open.plan.len == source.len() && open.fingerprint == source.fingerprint(),
+            value,
+            "{}: its fingerprint was {:016x} and now is {:016x}",
+            crate::order::state::CHANGED_SOURCE,
+            open.fingerprint,
+            source.fingerprint()
+        );
+        let ring = Ring::open(ring.ok_or_else(|| Error::value("a client came without a ring"))?)?;
+        let needed = slot_bytes(&**source, open.plan.batch_size as usize)?;
+        ensure!(needed <= ring.slot_bytes(), value, "a batch needs {needed} bytes, the ring's slots have {}", ring.slot_bytes());
+        let rings = Arc::new(Rings::of_peer(ring));
+        let feed = Arc::new(PlanFeed::new(open.plan.clone(), open.epochs).starting_at(open.first));
+        let readers = Readers::start(source.clone(), feed, rings.clone(), service.readers)?;
+        let (readers, count) = (Mutex::new(Some(readers)), service.readers as u64);
+        Ok(Attended { process, open: open.clone(), rings, readers, count, begin: Instant::now() })
+    }
+
+    /// Sleeps until the client has gone or the daemon is to end. When this returns no thread writes into the ring.
+    pub fn until_hang_up(&self, socket: &OwnedFd, stop: &Event) -> Result<()> {
+        loop {
+            let ready = poll::readable(&[socket.as_fd(), stop.as_fd()], None);
+            // anything a client says now is a hang-up, or nothing that this program knows
+            if ready.map_or(true, |ready| ready[0] || ready[1]) {
+                drop(self.readers.lock().unwrap_or_else(PoisonError::into_inner).take());
+                return Ok(());
+            }
+        }
+    }
+
+    pub fn report(&self) -> ClientReport {
+        let work = self.readers.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(Readers::work).unwrap_or_default();
+        let ring = self.rings.newest();
+        ClientReport {
+            process: self.process,
+            batch_size: self.open.plan.batch_size,
+            first: self.open.first,
+            batches: work.batches,
+            seconds: self.begin.elapsed().as_secs_f64(),
+            readers: self.count,
+            busy_seconds: work.busy.as_secs_f64(),
+            slots: ring.slots() as u64,
+            ready: ring.count(State::Ready) as u64,
+            held: ring.count(State::Held) as u64,
+        }
+    }
+}
