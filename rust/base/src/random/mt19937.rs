@@ -25,8 +25,8 @@ impl Mt19937 {
         Mt19937 { seed, state: [0; WORDS], next: 0, remaining: 0, is_fresh: true }
     }
     /// The engine in the middle of its stream.
-    pub(super) fn at(seed: u64, state: [u32; WORDS], next: usize, remaining: usize) -> Mt19937 {
-        Mt19937 { seed, state, next, remaining, is_fresh: false }
+    pub(super) fn at(seed: u64, state: &[u32; WORDS], next: usize, remaining: usize) -> Mt19937 {
+        Mt19937 { seed, state: *state, next, remaining, is_fresh: false }
     }
     /// Begins the stream of another seed.
     pub(super) fn restart(&mut self, seed: u64) {

@@ -90,7 +90,7 @@ fn read_mt19937(bytes: &[u8]) -> Result<Source> {
     for (i, word) in state.iter_mut().enumerate() {
         *word = u64::from_le_bytes(bytes_at(bytes, STATE + 8 * i)) as u32;
     }
-    let engine = Mt19937::at(u64::from_le_bytes(bytes_at(bytes, 0)), state, next, left as usize - 1);
+    let engine = Mt19937::at(u64::from_le_bytes(bytes_at(bytes, 0)), &state, next, left as usize - 1);
     let spare = i32::from_le_bytes(bytes_at(bytes, SPARE_VALID)) != 0;
     Ok(Source {
         engine: Engine::Mt19937(Box::new(engine)),
