@@ -81,7 +81,7 @@ fn bare(source: &dyn Source) -> Result<()> {
 }
 
 fn main() -> Result<()> {
-    let bytes = (0..ROWS as usize * WIDTH).map(|i| (i * 31 >> 3) as u8).collect();
+    let bytes = (0..ROWS as usize * WIDTH).map(|i| ((i * 31) >> 3) as u8).collect();
     let source = Arc::new(Images { bytes, fields: vec![Field::new("x", DType::Float32, [WIDTH])] });
     bare(&*source)?;
     for (workers, slots) in [(1, 8), (2, 4), (2, 8), (2, 16)] {

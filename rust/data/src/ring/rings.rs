@@ -112,7 +112,7 @@ impl Rings {
     pub fn keep_run(&self, next: u64) -> u64 {
         let live = self.live();
         let ready: BTreeSet<u64> = live.iter().flat_map(|ring| ring.ready()).collect();
-        let first = (next..).find(|number| !ready.contains(number)).unwrap_or(next);
+        let first = (next..=next + ready.len() as u64).find(|number| !ready.contains(number)).unwrap_or(next);
         live.iter().for_each(|ring| ring.discard(|number| number >= first || number < next));
         first
     }
