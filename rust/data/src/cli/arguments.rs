@@ -46,6 +46,7 @@ Examples:
   rustorch-data serve train/ --size 64 --augment flip,crop --address unix:run/train.sock
   rustorch-data serve shard.tar --shuffle block --log run/serve.jsonl
   rustorch-data serve corpus.bin --window 256 --token-type uint16
+  rustorch-data serve pipeline.json                any source and transforms, as docs/data-service.md shows
 
 It prints its address and the line of Python that connects. SIGTERM or Ctrl-C ends it: clients keep the batches that are \
 ready and wait until the service is back.";
@@ -155,21 +156,24 @@ pub struct Verify {
 /// Which data, and what is done to each sample.
 #[derive(Args, Debug)]
 pub struct SourceArguments {
-    /// Files of one format, or one folder: several arrays are the fields of one sample
+    /// Files of one format (several arrays are the fields of one sample), one folder, or a pipeline in a .json file
     #[arg(required = true, value_name = "SOURCE")]
     pub paths: Vec<PathBuf>,
     /// What SOURCE is [default: told by its name]
     #[arg(long, value_enum)]
     pub format: Option<Format>,
-    /// Open no file outside this folder, `..` and links included [default: the folder of SOURCE]
+    /// Open no file outside this folder, through `..` and links neither [default for serve: the folder of SOURCE]
     #[arg(long, value_name = "FOLDER")]
     pub root: Option<PathBuf>,
-    /// Images: scale the shorter side to SIZE and cut out the middle
-    #[arg(long, value_name = "SIZE", value_parser = clap::value_parser!(u32).range(1..=16384))]
+    /// Images: side of a sample in pixels; the shorter side of an image is scaled to it, and the middle cut out
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=8192))]
     pub size: Option<u32>,
     /// Images: random changes, drawn anew for every sample and epoch
-    #[arg(long, value_enum, value_delimiter = ',', action = ArgAction::Append)]
+    #[arg(long, value_enum, value_delimiter = ',', action = ArgAction::Append, requires = "size")]
     pub augment: Vec<Augment>,
+    /// Tar: only members whose names begin so, as `train/`
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+    pub prefix: String,
     /// Tokens: length of one sample
     #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u32).range(1..))]
     pub window: Option<u32>,
@@ -181,10 +185,10 @@ pub struct SourceArguments {
     pub token_type: TokenType,
 }
 
-/// In which order, and by how many at once.
+/// In which order, and by how many at once: what a client gets that asks for nothing else.
 #[derive(Args, Debug)]
 pub struct OrderArguments {
-    /// Samples in a batch, unless a client asks for another number
+    /// Samples in a batch
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     pub batch_size: u32,
     /// Threads that make batches, for each client [default: one for each core]
@@ -216,8 +220,10 @@ pub enum ShuffleArgument {
 pub enum Augment {
     /// mirror left and right, every second time
     Flip,
-    /// cut out at a random place instead of the middle
+    /// move by up to an eighth of the size each way, black coming in
     Crop,
+    /// cut out a random part, of 8 to 100 % of the area, and scale it
+    ResizedCrop,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]

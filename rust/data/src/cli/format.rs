@@ -15,6 +15,8 @@ pub enum Format {
     Images,
     /// token numbers and nothing else (.bin)
     Tokens,
+    /// the description of a pipeline: source and transforms
+    Json,
 }
 
 impl Format {
@@ -54,7 +56,12 @@ impl Format {
             Some("tar" | "tgz") => Ok(Format::Tar),
             Some("npy") if plain == name => Ok(Format::Npy),
             Some("bin") if plain == name => Ok(Format::Tokens),
-            _ => bail!(value, "the name of '{}' does not tell its format: say --format npy, idx, tar, images or tokens", path.display()),
+            Some("json") if plain == name => Ok(Format::Json),
+            _ => bail!(
+                value,
+                "the name of '{}' does not tell its format: say --format npy, idx, tar, images, tokens or json",
+                path.display()
+            ),
         }
     }
 
@@ -65,6 +72,7 @@ impl Format {
             Format::Tar => "a tar file",
             Format::Images => "a folder of images",
             Format::Tokens => "a file of tokens",
+            Format::Json => "a pipeline",
         }
     }
 }
@@ -93,6 +101,7 @@ mod tests {
             ("shard-0.tar.gz", Format::Tar),
             ("shard-0.tgz", Format::Tar),
             ("corpus.bin", Format::Tokens),
+            ("train.json", Format::Json),
         ] {
             assert_eq!(told(name).unwrap(), format, "{name}");
         }

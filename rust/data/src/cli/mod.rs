@@ -2,17 +2,27 @@
 //! [`run`].
 mod address;
 mod arguments;
+mod bench;
+mod fields;
+mod figures;
 mod format;
+mod index;
+mod log;
+mod opening;
+mod progress;
+mod serve;
+mod status;
+mod verify;
 
 use arguments::{Arguments, Command};
 use clap::Parser;
-use format::Format;
 use rustorch_base::{Error, Result};
 use std::ffi::OsString;
 use std::io::Write;
 
-/// Exit code of a command that failed; clap ends with 2 when the command line is wrong.
-pub const FAILED: i32 = 1;
+/// Exit codes; clap ends with 2 when the command line is wrong.
+const DONE: i32 = 0;
+const FAILED: i32 = 1;
 
 /// Runs the command that `arguments` (the program's name first) ask for, and gives the exit code.
 pub fn run(arguments: Vec<OsString>) -> i32 {
@@ -24,36 +34,21 @@ pub fn run(arguments: Vec<OsString>) -> i32 {
             return error.exit_code();
         }
     };
-    match dispatch(arguments.command) {
-        Ok(code) => code,
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "rustorch-data: {error}");
-            FAILED
-        }
-    }
+    let outcome = match &arguments.command {
+        Command::Serve(arguments) => serve::run(arguments),
+        Command::Status(arguments) => status::run(arguments),
+        Command::Bench(arguments) => bench::run(arguments),
+        Command::Index(arguments) => index::run(arguments),
+        Command::Verify(arguments) => verify::run(arguments),
+    };
+    outcome.unwrap_or_else(|error| {
+        let _ = writeln!(std::io::stderr(), "rustorch-data: {error}");
+        FAILED
+    })
 }
 
-fn dispatch(command: Command) -> Result<i32> {
-    let name = match command {
-        Command::Serve(serve) => {
-            Format::of(&serve.source.paths)?;
-            let socket = address::socket_path(serve.address.as_deref())?;
-            address::prepare_folder(&socket)?;
-            return Err(Error::not_implemented(format!("nobody serves at {} yet: 'serve' is not built", address::text(&socket))));
-        }
-        Command::Status(status) => {
-            address::socket_path(status.address.as_deref())?;
-            "status"
-        }
-        Command::Bench(bench) => {
-            Format::of(&bench.source.paths)?;
-            "bench"
-        }
-        Command::Index(_) => "index",
-        Command::Verify(verify) => {
-            Format::of(&verify.source.paths)?;
-            "verify"
-        }
-    };
-    Err(Error::not_implemented(format!("the engine of '{name}' is not built yet")))
+/// Prints `text` at once. Errors: whoever read it has gone.
+fn show(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| Error::os(format!("nobody reads what is printed: {error}")))
 }

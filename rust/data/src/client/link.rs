@@ -139,6 +139,13 @@ fn call(path: &std::path::Path) -> Result<OwnedFd> {
     Ok(socket)
 }
 
+/// The stream that the daemon at `address` offers to a client that asks for no other.
+pub fn offered(address: &str) -> Result<Plan> {
+    let path = crate::daemon::address(address)?;
+    let (_, welcome) = greet(&path).map_err(|error| Error::new(error.kind, format!("{}: {error}", path.display())))?;
+    Ok(welcome.plan)
+}
+
 /// Asks the daemon at `address` how it stands.
 pub fn status(address: &str) -> Result<Report> {
     let socket = call(&crate::daemon::address(address)?)?;

@@ -52,7 +52,9 @@ impl Attended {
             let ready = poll::readable(&[socket.as_fd(), stop.as_fd()], None);
             // anything a client says now is a hang-up, or nothing that this program knows
             if ready.map_or(true, |ready| ready[0] || ready[1]) {
+                let ClientReport { process, batches, seconds, busy_seconds, .. } = self.report();
                 drop(self.readers.lock().unwrap_or_else(PoisonError::into_inner).take());
+                tracing::info!(process, batches, seconds, busy_seconds, "client gone");
                 return Ok(());
             }
         }

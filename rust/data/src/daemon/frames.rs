@@ -50,6 +50,8 @@ pub struct Welcome {
     pub len: u64,
     pub fingerprint: u64,
     pub fields: Vec<FieldFrame>,
+    /// The stream of a client that asks for no other.
+    pub plan: Plan,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

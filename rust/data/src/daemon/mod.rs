@@ -2,12 +2,13 @@
 mod attend;
 pub mod frames;
 
+use crate::order::Plan;
 use crate::source::Source;
 use crate::sys::event::Event;
 use crate::sys::{poll, signals, socket};
 use attend::Attended;
 use frames::{Report, ToClient, ToDaemon, Welcome};
-use rustorch_base::{Error, Result, bail};
+use rustorch_base::{Error, ErrorKind, Result, bail};
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -37,6 +38,8 @@ pub struct Service {
     pub name: String,
     /// Reader threads per client.
     pub readers: usize,
+    /// The stream of a client that asks for no other.
+    pub plan: Plan,
 }
 
 /// A listening daemon. Dropping it takes the socket away.
@@ -62,7 +65,7 @@ impl Shared {
     fn welcome(&self) -> Welcome {
         let source = &self.service.source;
         let fields = source.fields().iter().map(frames::FieldFrame::new).collect();
-        Welcome { len: source.len(), fingerprint: source.fingerprint(), fields }
+        Welcome { len: source.len(), fingerprint: source.fingerprint(), fields, plan: self.service.plan.clone() }
     }
     fn report(&self) -> Report {
         Report {
@@ -142,6 +145,9 @@ fn serve(shared: &Shared, number: u64, socket: &OwnedFd) {
     let outcome = frames::check_peer(socket).and_then(|process| converse(shared, number, socket, process));
     shared.attended().remove(&number);
     if let Err(error) = outcome {
+        if error.kind != ErrorKind::Os {
+            tracing::warn!(%error, "client refused");
+        }
         // the peer may be gone; then nobody is left to tell
         let _ = frames::send(socket, &ToClient::refusal(&error), None);
     }
@@ -155,6 +161,7 @@ fn converse(shared: &Shared, number: u64, socket: &OwnedFd, process: i32) -> Res
             (ToDaemon::Open(open), ring) => {
                 let attended = Arc::new(Attended::start(&shared.service, &open, ring, process)?);
                 shared.attended().insert(number, attended.clone());
+                tracing::info!(process, batch_size = open.plan.batch_size, first = open.first, "client connected");
                 frames::send(socket, &ToClient::Opened, None)?;
                 return attended.until_hang_up(socket, &shared.stop);
             }

@@ -1,55 +1,54 @@
 //! Samples that lie in memory already, one contiguous block a field.
-use super::columns::{Bytes, Column, ColumnSource};
-use super::convert::Convert;
-use super::{BatchRandom, Field, SampleRandom, Source};
-use rustorch_base::{Result, bail, ensure};
-use std::sync::Arc;
+use super::{Field, SampleRandom, Source, check_index};
+use rustorch_base::{Result, ensure};
 
-/// Fields held in memory: columns whose rows follow one another.
-pub struct MemorySource(ColumnSource);
+/// Fields held in memory: `data[f]` has the samples of field `f` one after another.
+pub struct MemorySource {
+    fields: Vec<Field>,
+    data: Vec<Box<[u8]>>,
+    len: u64,
+    fingerprint: u64,
+}
 
 impl MemorySource {
-    /// `data[f]` has the samples of field `f`. `fingerprint` names the contents, which are not hashed here.
+    /// `fingerprint` names the contents, which are not hashed here.
     pub fn new(fields: Vec<Field>, data: Vec<Box<[u8]>>, fingerprint: u64) -> Result<MemorySource> {
-        ensure!(fields.len() == data.len(), value, "{} fields with {} blocks of data", fields.len(), data.len());
-        let (mut columns, mut len) = (Vec::with_capacity(fields.len()), None);
-        for (field, block) in fields.into_iter().zip(data) {
-            let row = field.checked_bytes().unwrap_or(0);
-            if row == 0 || !block.len().is_multiple_of(row) {
-                bail!(value, "field '{}': {} bytes are no whole samples", field.name, block.len());
-            }
-            let samples = (block.len() / row) as u64;
+        ensure!(!fields.is_empty() && fields.len() == data.len(), value, "{} fields with {} blocks of data", fields.len(), data.len());
+        let mut len = None;
+        for (field, block) in fields.iter().zip(&data) {
+            let bytes = field.checked_bytes().unwrap_or(0);
+            ensure!(bytes > 0 && block.len() % bytes == 0, value, "field '{}': {} bytes are no whole samples", field.name, block.len());
+            let samples = (block.len() / bytes) as u64;
             ensure!(*len.get_or_insert(samples) == samples, value, "field '{}' has {samples} samples, unlike the first", field.name);
-            columns.push(Column { field, bytes: Bytes::Held(Arc::from(block)), start: 0, stride: row, row, convert: Convert::Copy });
         }
-        Ok(MemorySource(ColumnSource::new(columns, len.unwrap_or(0), fingerprint)?))
+        Ok(MemorySource { fields, data, len: len.unwrap_or(0), fingerprint })
     }
 }
 
 impl Source for MemorySource {
     fn len(&self) -> u64 {
-        self.0.len()
+        self.len
     }
     fn fields(&self) -> &[Field] {
-        self.0.fields()
+        &self.fields
     }
     fn fingerprint(&self) -> u64 {
-        self.0.fingerprint()
+        self.fingerprint
     }
-    fn read(&self, index: u64, random: &mut SampleRandom, out: &mut [&mut [u8]]) -> Result<()> {
-        self.0.read(index, random, out)
-    }
-    fn prefetch(&self, index: u64) {
-        self.0.prefetch(index);
-    }
-    fn read_many(&self, indices: &[u64], random: BatchRandom, out: &mut [&mut [u8]]) -> Result<()> {
-        self.0.read_many(indices, random, out)
+    fn read(&self, index: u64, _random: &mut SampleRandom, out: &mut [&mut [u8]]) -> Result<()> {
+        check_index(index, self.len)?;
+        for (block, row) in self.data.iter().zip(out) {
+            let start = index as usize * row.len();
+            row.copy_from_slice(&block[start..start + row.len()]);
+        }
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::BatchRandom;
     use rustorch_base::DType;
 
     fn numbers() -> MemorySource {

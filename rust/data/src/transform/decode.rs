@@ -68,26 +68,7 @@ fn jpeg<'a>(bytes: &[u8], decoded: &'a mut PixelBuffer) -> Result<(&'a [u8], Siz
     }
     let out = decoded.bytes(needed).map_err(|e| e.message)?;
     decoder.decode_into(out).map_err(|e| e.to_string())?;
-    // the decoder forgives a cut within the last rows
-    if !has_end(bytes) {
-        return Err("it is cut off: its end marker is missing".to_owned());
-    }
     Ok((out, size))
-}
-
-/// There is an end marker behind the start of the first scan. One in front of it belongs to a thumbnail.
-fn has_end(bytes: &[u8]) -> bool {
-    const SCAN: u8 = 0xda;
-    let mut at = 2;
-    while let Some(&[0xff, marker, high, low]) = bytes.get(at..at + 4) {
-        // a marker may be preceded by any number of fill bytes
-        let filled = marker == 0xff;
-        at += if filled { 1 } else { 2 + usize::from(u16::from_be_bytes([high, low])) };
-        if marker == SCAN {
-            return bytes.get(at..).is_some_and(|scan| scan.windows(2).rev().any(|pair| pair == [0xff, 0xd9]));
-        }
-    }
-    false
 }
 
 fn png<'a>(bytes: &[u8], decoded: &'a mut PixelBuffer, rgb: &'a mut PixelBuffer) -> Result<(&'a [u8], Size), Refusal> {
