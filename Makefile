@@ -12,11 +12,14 @@ export PYO3_BUILD_EXTENSION_MODULE := 1
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 # What `make train` and `make bench` hand to their program: make train ARGS="--epochs 30 --seed 1"
 ARGS ?=
+# Of `make soak`: how many processes are killed or stopped, and what decides when. Without SEED every run is another.
+FAULTS ?= 400
+SEED ?=
 
 CRATES_WITHOUT_PYTHON := -p rustorch-base -p rustorch-kernels -p rustorch-core -p rustorch-data
 EXTENSION := python/rustorch/_C.abi3.so
 
-.PHONY: help train test dev lint fmt stubs bench wheel notices clean need-cargo test-rust test-python
+.PHONY: help train test soak dev lint fmt stubs bench wheel notices clean need-cargo test-rust test-python
 
 help:  ## Show this list
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{ printf "%-22s%s\n", $$1, $$2 }'
@@ -31,6 +34,14 @@ test-rust: need-cargo $(VENV)/.python  ## The tests of the crates that need no i
 
 test-python: dev $(VENV)/.dev  ## pytest alone: make test-python ARGS="-k autograd"
 	$(PY) -m pytest -q $(ARGS)
+
+soak: dev $(VENV)/.dev  ## Kill and stop processes of the data service at random, for minutes: make soak FAULTS=1000 SEED=7
+	@seed="$(SEED)"; seed="$${seed:-$$RANDOM}"; echo "soak: seed $$seed, $(FAULTS) faults"; \
+	RUSTORCH_SOAK_SEED=$$seed RUSTORCH_SOAK_FAULTS=$(FAULTS) cargo test --locked -p rustorch-data --test session -- kills_and_stops; \
+	for round in $$(seq $$(($(FAULTS) / 100 + 1))); do \
+	  RUSTORCH_TEST_SEED=$$((seed + round)) cargo test --locked -q -p rustorch-data --test daemon killed; \
+	  $(PY) -m pytest -q tests/test_dataloader_faults.py tests/test_data_command.py -k kill; \
+	done; echo "soak: seed $$seed: nothing was lost, nothing came twice, nothing was left behind"
 
 dev: need-cargo $(VENV)/.python  ## Rebuild the native library and put it where `import rustorch` finds it, without pip
 	@cargo build --locked -p rustorch-python

@@ -3,18 +3,22 @@
     python examples/digits.py --seed 1
     python examples/digits.py --resume --epochs 40
 
-A fifth of the scans is set aside first (stratified, always the same fifth) and looked at once, at the end.
-Everything lands in --out: checkpoint.pt, curves.png, mistakes.png, result.json.
+A fifth of the scans is set aside first (stratified, always the same fifth) and looked at once, at the end. The others
+are streamed by the data service, a process of its own; --data inline leaves it out.
+Everything lands in --out: the training arrays (.npy), checkpoint.pt, curves.png, mistakes.png, result.json.
 """
 
 import argparse
+import contextlib
 import json
+import os
 import pathlib
 import sys
 import time
 
 try:
     import matplotlib.pyplot as plt
+    import numpy
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
     from tqdm import tqdm
@@ -22,7 +26,7 @@ except ImportError as missing:
     sys.exit(f"This example needs {missing.name}: run `make train`, or pip install -r requirements-examples.txt")
 
 import rustorch as torch
-from rustorch import nn
+from rustorch import data, nn
 from rustorch.utils.data import DataLoader, TensorDataset
 
 LEARNING_RATE_KEPT_PER_EPOCH = 0.93  # no schedule knows the last epoch, so a run can always be continued
@@ -54,6 +58,31 @@ def load_scans():
     images = [torch.from_numpy(part).float().unsqueeze(1) / 16 for part in parts[:2]]
     labels = [torch.from_numpy(part).long() for part in parts[2:]]
     return (images[0], labels[0]), (images[1], labels[1])
+
+
+def keep_array(path, tensor):
+    """Writes an array, unless the file holds it already.
+
+    The service knows a data set by its files' names, sizes and times. The time is always the same, so that a run may be
+    resumed in another folder.
+    """
+    array = tensor.numpy()
+    if not path.exists() or not numpy.array_equal(numpy.load(path), array):
+        numpy.save(path, array)
+        os.utime(path, (0, 0))
+
+
+@contextlib.contextmanager
+def training_stream(arguments, images, labels):
+    """Shuffled batches of (images, labels), an epoch each time it is iterated: a loader for a `with` statement."""
+    if arguments.data == "inline":
+        yield DataLoader(TensorDataset(images, labels), batch_size=arguments.batch_size, shuffle=True)
+        return
+    paths = [arguments.out / "training-images.npy", arguments.out / "training-labels.npy"]
+    for path, tensor in zip(paths, (images, labels), strict=True):
+        keep_array(path, tensor)
+    with data.serve(*paths) as service:
+        yield data.connect(service.address, batch_size=arguments.batch_size, shuffle=True, seed=arguments.seed)
 
 
 def uniform(count, reach):
@@ -169,6 +198,15 @@ def parse_arguments():
     )
     parser.add_argument("--device", default="cpu")
     parser.add_argument(
+        "--data",
+        choices=("service", "inline"),
+        default="service",
+        help="who makes the batches: the data service, or a DataLoader in this process",
+    )
+    parser.add_argument(
+        "--bottleneck", action="store_true", help="say after each epoch whether training or the service was slower"
+    )
+    parser.add_argument(
         "--resume",
         nargs="?",
         const=True,
@@ -179,24 +217,22 @@ def parse_arguments():
     return parser.parse_args()
 
 
-def main():
-    arguments = parse_arguments()
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    checkpoint_path = arguments.out / "checkpoint.pt"
-    (images, labels), (test_images, test_labels) = load_scans()
-    loader = DataLoader(TensorDataset(images, labels), batch_size=arguments.batch_size, shuffle=True)
+def restore(arguments, model, optimizer, loader, path):
+    """What a checkpoint holds, put in its places; gives the state of the run."""
+    checkpoint = torch.load(path)
+    if (checkpoint["loader"] is None) != (arguments.data == "inline"):
+        other = "inline" if checkpoint["loader"] is None else "service"
+        sys.exit(f"{path} belongs to a run with --data {other}; the order of its scans goes on only there.")
+    model.load_state_dict(checkpoint["model"])
+    optimizer.load_state_dict(checkpoint["optimizer"])
+    torch.set_rng_state(checkpoint["generator"])
+    if arguments.data == "service":
+        loader.load_state_dict(checkpoint["loader"])
+    return checkpoint
 
-    torch.manual_seed(arguments.seed)
-    model = DigitNet().to(arguments.device)
-    optimizer = torch.optim.Adam(model.parameters(), lr=arguments.lr)
-    state = {"epoch": 0, "seed": arguments.seed, "lr": arguments.lr, "train_seconds": 0.0, "history": []}
-    if arguments.resume:
-        checkpoint = torch.load(checkpoint_path if arguments.resume is True else arguments.resume)
-        model.load_state_dict(checkpoint["model"])
-        optimizer.load_state_dict(checkpoint["optimizer"])
-        torch.set_rng_state(checkpoint["generator"])
-        state = {key: checkpoint[key] for key in state}
 
+def train(arguments, model, optimizer, loader, state, checkpoint_path):
+    """The epochs that are left, with a checkpoint after each."""
     remaining = range(state["epoch"], arguments.epochs)
     with tqdm(total=len(remaining) * len(loader), desc="training", unit="batch", mininterval=0.5) as bar:
         for epoch in remaining:
@@ -207,7 +243,35 @@ def main():
             state["history"].append(train_epoch(model, optimizer, loader, arguments.device, bar))
             state["train_seconds"] += time.perf_counter() - started
             state["epoch"] = epoch + 1
+            state["loader"] = loader.state_dict() if arguments.data == "service" else None
             save_checkpoint(checkpoint_path, model, optimizer, state)
+            if arguments.bottleneck and arguments.data == "service":
+                bar.write(f"bottleneck: {loader.bottleneck()}")
+
+
+def main():
+    arguments = parse_arguments()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    checkpoint_path = arguments.out / "checkpoint.pt"
+    (images, labels), (test_images, test_labels) = load_scans()
+
+    torch.manual_seed(arguments.seed)
+    model = DigitNet().to(arguments.device)
+    optimizer = torch.optim.Adam(model.parameters(), lr=arguments.lr)
+    state = {
+        "epoch": 0,
+        "seed": arguments.seed,
+        "lr": arguments.lr,
+        "train_seconds": 0.0,
+        "history": [],
+        "loader": None,
+    }
+    with training_stream(arguments, images, labels) as loader:
+        if arguments.resume:
+            path = checkpoint_path if arguments.resume is True else arguments.resume
+            checkpoint = restore(arguments, model, optimizer, loader, path)
+            state = {key: checkpoint[key] for key in state}
+        train(arguments, model, optimizer, loader, state, checkpoint_path)
 
     predicted, confidence = evaluate(model, test_images, arguments.device)
     wrong = (predicted != test_labels).sum().item()

@@ -21,17 +21,20 @@ def run(out, *arguments):
 
 def test_it_writes_what_it_promises(tmp_path):
     printed = run(tmp_path, "--epochs", 2, "--seed", 3)
-    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint.pt", "curves.png", "mistakes.png", "result.json"}
+    written = {"checkpoint.pt", "curves.png", "mistakes.png", "result.json"}
+    assert {path.name for path in tmp_path.iterdir()} == written | {"training-images.npy", "training-labels.npy"}
     result = json.loads((tmp_path / "result.json").read_text())
     assert set(result) == {"test_accuracy", "train_seconds", "seed", "epochs"}
     assert (result["seed"], result["epochs"]) == (3, 2) and 0.6 < result["test_accuracy"] <= 1
     assert "Try next:" in printed.splitlines()[-1]
 
 
-def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(tmp_path):
-    run(tmp_path / "whole", "--epochs", 2)
-    run(tmp_path / "parts", "--epochs", 1)
-    run(tmp_path / "parts", "--epochs", 2, "--resume")
+@pytest.mark.parametrize("form", ["service", "inline"])
+def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(tmp_path, form):
+    run(tmp_path / "whole", "--epochs", 2, "--data", form)
+    run(tmp_path / "half", "--epochs", 1, "--data", form)
+    # in another folder, so that the scans are written anew
+    run(tmp_path / "parts", "--epochs", 2, "--data", form, "--resume", tmp_path / "half" / "checkpoint.pt")
     whole, parts = (torch.load(tmp_path / name / "checkpoint.pt") for name in ("whole", "parts"))
     assert whole["history"] == parts["history"]
     assert torch.equal(whole["generator"], parts["generator"])
@@ -40,6 +43,12 @@ def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(tmp_path):
     for number, state in whole["optimizer"]["state"].items():
         for key, value in state.items():
             assert torch.equal(value, parts["optimizer"]["state"][number][key]), (number, key)
+
+
+def test_the_bottleneck_is_named_on_request(tmp_path):
+    command = [sys.executable, str(EXAMPLE), "--out", str(tmp_path), "--epochs", "1", "--bottleneck"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert (done.stdout + done.stderr).count("bottleneck: ") == 1
 
 
 def test_the_same_seed_gives_the_same_run(tmp_path):
