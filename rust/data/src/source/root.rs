@@ -19,6 +19,8 @@ pub struct OpenFile {
     pub file: File,
     /// As the caller named it: for messages.
     pub path: PathBuf,
+    /// Its path from the confining folder on, where there is one: a folder that moves as a whole keeps its fingerprint.
+    name: PathBuf,
     pub len: u64,
     /// Nanoseconds since 1970.
     pub modified: u64,
@@ -26,7 +28,7 @@ pub struct OpenFile {
 
 impl OpenFile {
     pub fn add_to(&self, fingerprint: &mut Fingerprint) {
-        fingerprint.text(&self.path.to_string_lossy());
+        fingerprint.text(&self.name.to_string_lossy());
         fingerprint.number(self.len);
         fingerprint.number(self.modified);
     }
@@ -60,12 +62,17 @@ impl Root {
         self.confined.as_ref().map(|(path, _)| path.as_path())
     }
 
+    /// The path from the confining folder on.
+    fn inside<'a>(&self, path: &'a Path) -> &'a Path {
+        self.folder().and_then(|folder| path.strip_prefix(folder).ok()).unwrap_or(path)
+    }
+
     fn descriptor(&self, path: &Path, flags: OFlags) -> Result<OwnedFd> {
         let flags = flags | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY; // opening a pipe must not wait for its writer
         let Some((folder, root)) = &self.confined else {
             return rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(|e| refused(path, &e.into()));
         };
-        let inside = path.strip_prefix(folder).unwrap_or(path);
+        let inside = self.inside(path);
         let inside = if inside.as_os_str().is_empty() { Path::new(".") } else { inside };
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
         rustix::fs::openat2(root, inside, flags, Mode::empty(), resolve).map_err(|e| match e {
@@ -85,7 +92,8 @@ impl Root {
             bail!(os, "'{}' is not a regular file", path.display());
         }
         let modified = data.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map_or(0, |age| age.as_nanos() as u64);
-        Ok(OpenFile { file, path: path.to_owned(), len: data.len(), modified })
+        let name = self.inside(path).to_owned();
+        Ok(OpenFile { file, path: path.to_owned(), name, len: data.len(), modified })
     }
 
     /// Puts a file with these bytes at `path`, whole or not at all: it is written under another name and renamed.
@@ -170,6 +178,25 @@ mod tests {
         }
         assert!(root.open(Path::new("sub")).is_err());
         assert!(root.list(Path::new("..")).is_err());
+    }
+
+    #[test]
+    fn a_fingerprint_counts_paths_from_the_folder() {
+        let fingerprint = |folder: &Path, path: &Path| {
+            let mut fingerprint = Fingerprint::new("test");
+            Root::confined(folder).unwrap().open(path).unwrap().add_to(&mut fingerprint);
+            fingerprint.finish()
+        };
+        let outer = tempfile::tempdir().unwrap();
+        let (before, after) = (outer.path().join("before"), outer.path().join("after"));
+        std::fs::create_dir(&before).unwrap();
+        std::fs::write(before.join("file"), "abc").unwrap();
+        let first = fingerprint(&before, Path::new("file"));
+        assert_eq!(first, fingerprint(&before, &std::fs::canonicalize(before.join("file")).unwrap()));
+        std::fs::rename(&before, &after).unwrap();
+        assert_eq!(first, fingerprint(&after, &std::fs::canonicalize(after.join("file")).unwrap()));
+        std::fs::write(after.join("file"), "abcd").unwrap();
+        assert_ne!(first, fingerprint(&after, Path::new("file")));
     }
 
     #[test]
