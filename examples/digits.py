@@ -63,8 +63,8 @@ def load_scans():
 def keep_array(path, tensor):
     """Writes an array, unless the file holds it already.
 
-    The service knows a data set by its files' names, sizes and times. The time is always the same, so that a run may be
-    resumed in another folder.
+    The service knows a data set by its files' names, sizes and times. Here the time is always the same, so that a run
+    may be resumed in another folder.
     """
     array = tensor.numpy()
     if not path.exists() or not numpy.array_equal(numpy.load(path), array):
@@ -78,11 +78,13 @@ def training_stream(arguments, images, labels):
     if arguments.data == "inline":
         yield DataLoader(TensorDataset(images, labels), batch_size=arguments.batch_size, shuffle=True)
         return
-    paths = [arguments.out / "training-images.npy", arguments.out / "training-labels.npy"]
+    folder = arguments.out.resolve()
+    paths = [folder / "training-images.npy", folder / "training-labels.npy"]
     for path, tensor in zip(paths, (images, labels), strict=True):
         keep_array(path, tensor)
-    with data.serve(*paths) as service:
-        yield data.connect(service.address, batch_size=arguments.batch_size, shuffle=True, seed=arguments.seed)
+    scans = data.npy(*paths, root=str(folder)).shuffle(seed=arguments.seed)
+    with data.serve(scans, batch_size=arguments.batch_size) as service, data.connect(service.address) as loader:
+        yield loader
 
 
 def uniform(count, reach):
