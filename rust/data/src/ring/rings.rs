@@ -180,6 +180,20 @@ mod tests {
     }
 
     #[test]
+    fn a_run_of_ready_batches_is_kept_and_what_lies_behind_a_gap_is_not() {
+        let rings = Rings::create(6, 1000).unwrap();
+        for number in [7, 4, 5, 3, 8] {
+            let (ring, lease) = rings.lease(1).ok().unwrap();
+            publish(&ring, lease, number);
+        }
+        rings.freeze();
+        assert_eq!(rings.keep_run(4), 6);
+        assert!(rings.take(4).is_some() && rings.take(5).is_some());
+        assert!([3, 7, 8].into_iter().all(|number| rings.take(number).is_none()));
+        assert_eq!(rings.keep_run(9), 9);
+    }
+
+    #[test]
     fn a_peers_ring_does_not_grow() {
         let rings = Rings::of_peer(Ring::create(3, 1000).unwrap());
         assert!(rings.lease_large(1, 4000).is_ok());
