@@ -118,7 +118,7 @@ fn address_of_role() -> PathBuf {
 #[ignore = "a process that other tests start"]
 fn daemon_process() {
     let fingerprint = std::env::var(FINGERPRINT).unwrap().parse().unwrap();
-    let service = Service { source: Arc::new(source(fingerprint)), name: "numbers".into(), readers: 2, plan: plan(32) };
+    let service = Service { source: Arc::new(source(fingerprint)), name: "numbers".into(), readers: 2, plan: plan(32), crew: None };
     Daemon::bind(&address_of_role(), service).unwrap().run().unwrap();
 }
 

@@ -14,7 +14,7 @@ pub fn run(arguments: &Serve) -> Result<i32> {
     let plan = opening::plan(&arguments.order, opened.source.len());
     plan.check()?;
     let (samples, words, name) = (opened.source.len(), fields::words(&*opened.source), opened.name.clone());
-    let daemon = Daemon::bind(&path, Service { source: opened.source, name: opened.name, readers, plan })?;
+    let daemon = Daemon::bind(&path, Service { source: opened.source, name: opened.name, readers, plan, crew: None })?;
     tracing::info!(address, source = name, samples, readers, process = std::process::id(), "serving");
     show(&format!(
         "serving {} samples of {name}: {words}\naddress {address}\nin Python:\n    loader = rustorch.data.connect(\"{address}\")\n\

@@ -1,7 +1,6 @@
 //! A client's connection to a daemon, and how it comes back when the daemon has died or was replaced.
 use crate::daemon::frames::{Open, Report, ToClient, ToDaemon, Welcome, check_peer, receive, send};
 use crate::order::{Plan, State};
-use crate::readers::slot_bytes_of;
 use crate::ring::rings::Rings;
 use crate::source::Field;
 use crate::sys::{poll, socket};
@@ -40,13 +39,13 @@ impl Link {
     /// Connects for the first time and makes the ring. Errors: nobody serves there, or the request is refused.
     pub fn open(path: PathBuf, request: Request) -> Result<(Link, Rings)> {
         let (socket, welcome) = greet(&path).map_err(|error| Error::new(error.kind, format!("{}: {error}", path.display())))?;
-        let fields = welcome.fields.iter().map(|field| field.field()).collect::<Result<Vec<_>>>()?;
+        let fields = welcome.source_fields()?;
         let mut plan = Plan { len: welcome.len, ..request.plan };
         if let Some(state) = &request.state {
             plan = plan.resume(state, welcome.fingerprint)?;
         }
         plan.check()?;
-        let rings = Rings::create(request.slots, slot_bytes_of(&fields, plan.batch_size as usize)?)?;
+        let rings = Rings::create(request.slots, welcome.slot_bytes(plan.batch_size)?)?;
         let (fingerprint, epochs) = (welcome.fingerprint, request.epochs);
         let (retry, pause) = (Instant::now(), FIRST_PAUSE);
         let mut link = Link { path, socket: None, plan, epochs, fingerprint, fields, reconnects: 0, retry, pause };
@@ -139,11 +138,9 @@ fn call(path: &std::path::Path) -> Result<OwnedFd> {
     Ok(socket)
 }
 
-/// The stream that the daemon at `address` offers to a client that asks for no other.
-pub fn offered(address: &str) -> Result<Plan> {
-    let path = crate::daemon::address(address)?;
-    let (_, welcome) = greet(&path).map_err(|error| Error::new(error.kind, format!("{}: {error}", path.display())))?;
-    Ok(welcome.plan)
+/// Asks the daemon at `address` what it serves.
+pub fn welcome(address: &str) -> Result<Welcome> {
+    greet(&crate::daemon::address(address)?).map(|(_, welcome)| welcome)
 }
 
 /// Asks the daemon at `address` how it stands.

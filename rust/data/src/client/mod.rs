@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use batch::{Batch, BatchBuffer};
-pub use link::{Request, offered, status};
+pub use link::{Request, status, welcome};
 
 /// Looks at the bell this often before sleeping: a batch that is nearly ready comes sooner than a wake-up.
 const SPIN: u32 = 60;

@@ -2,25 +2,51 @@
 use super::Service;
 use super::frames::{ClientReport, Open};
 use crate::order::PlanFeed;
-use crate::readers::{Readers, slot_bytes};
+use crate::readers::{Readers, Work, slot_bytes};
 use crate::ring::Ring;
 use crate::ring::rings::Rings;
 use crate::ring::word::State;
+use crate::session::{self, Job, Session};
 use crate::sys::event::Event;
 use crate::sys::poll;
 use rustorch_base::{Error, Result, ensure};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub(super) struct Attended {
     process: i32,
     open: Open,
     rings: Arc<Rings>,
     /// Taken out when the client has gone.
-    readers: Mutex<Option<Readers>>,
+    makers: Mutex<Option<Makers>>,
     count: u64,
     begin: Instant,
+}
+
+/// Who makes a client's batches.
+enum Makers {
+    Readers(Readers),
+    Workers(Session),
+}
+
+impl Makers {
+    fn start(service: &Service, feed: Arc<PlanFeed>, rings: Arc<Rings>) -> Result<Makers> {
+        let Some(crew) = &service.crew else {
+            return Readers::start(service.source.clone(), feed, rings, service.readers).map(Makers::Readers);
+        };
+        let job = crew.job.try_clone().map_err(|error| Error::os(format!("the workers' job cannot be handed on: {error}")))?;
+        let options = session::Options { workers: crew.workers, ..session::Options::default() };
+        let session = Session::start(crew.launch.clone(), rings, feed, options)?;
+        session.set_job(Job { bytes: Vec::new(), blob: Some(job) });
+        Ok(Makers::Workers(session))
+    }
+    fn work(&self) -> Work {
+        match self {
+            Makers::Readers(readers) => readers.work(),
+            Makers::Workers(session) => Work { batches: session.status().batches, busy: Duration::ZERO },
+        }
+    }
 }
 
 impl Attended {
@@ -37,13 +63,13 @@ impl Attended {
             source.fingerprint()
         );
         let ring = Ring::open(ring.ok_or_else(|| Error::value("a client came without a ring"))?)?;
-        let needed = slot_bytes(&**source, open.plan.batch_size as usize)?;
+        let needed = if service.crew.is_some() { 0 } else { slot_bytes(&**source, open.plan.batch_size as usize)? };
         ensure!(needed <= ring.slot_bytes(), value, "a batch needs {needed} bytes, the ring's slots have {}", ring.slot_bytes());
         let rings = Arc::new(Rings::of_peer(ring));
         let feed = Arc::new(PlanFeed::new(open.plan.clone(), open.epochs).starting_at(open.first));
-        let readers = Readers::start(source.clone(), feed, rings.clone(), service.readers)?;
-        let (readers, count) = (Mutex::new(Some(readers)), service.readers as u64);
-        Ok(Attended { process, open: open.clone(), rings, readers, count, begin: Instant::now() })
+        let makers = Mutex::new(Some(Makers::start(service, feed, rings.clone())?));
+        let count = service.crew.as_ref().map_or(service.readers as u64, |crew| crew.workers.into());
+        Ok(Attended { process, open: open.clone(), rings, makers, count, begin: Instant::now() })
     }
 
     /// Sleeps until the client has gone or the daemon is to end. When this returns no thread writes into the ring.
@@ -53,7 +79,7 @@ impl Attended {
             // anything a client says now is a hang-up, or nothing that this program knows
             if ready.map_or(true, |ready| ready[0] || ready[1]) {
                 let ClientReport { process, batches, seconds, busy_seconds, .. } = self.report();
-                drop(self.readers.lock().unwrap_or_else(PoisonError::into_inner).take());
+                drop(self.makers.lock().unwrap_or_else(PoisonError::into_inner).take());
                 tracing::info!(process, batches, seconds, busy_seconds, "client gone");
                 return Ok(());
             }
@@ -61,7 +87,7 @@ impl Attended {
     }
 
     pub fn report(&self) -> ClientReport {
-        let work = self.readers.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(Readers::work).unwrap_or_default();
+        let work = self.makers.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(Makers::work).unwrap_or_default();
         let ring = self.rings.newest();
         ClientReport {
             process: self.process,

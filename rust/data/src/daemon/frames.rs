@@ -5,6 +5,7 @@
 use crate::frame;
 use crate::order::Plan;
 use crate::payload::{decode_refusal, encode_refusal};
+use crate::readers::slot_bytes_of;
 use crate::source::Field;
 use crate::sys::{packet, poll, socket};
 use rustorch_base::{DType, Error, Result, bail, ensure};
@@ -52,6 +53,27 @@ pub struct Welcome {
     pub fields: Vec<FieldFrame>,
     /// The stream of a client that asks for no other.
     pub plan: Plan,
+    /// Where processes make the batches, whose sizes the fields do not tell: about the bytes of a sample.
+    pub sample_bytes: Option<u64>,
+}
+
+/// Of a batch of unknown size: what its parts beside the samples may take.
+const BESIDE_SAMPLES: usize = 1 << 16;
+
+impl Welcome {
+    /// Bytes that a slot needs for a batch.
+    pub fn slot_bytes(&self, batch_size: u64) -> Result<usize> {
+        match self.sample_bytes {
+            Some(bytes) => {
+                let samples = bytes.checked_mul(batch_size).and_then(|bytes| usize::try_from(bytes).ok());
+                samples.and_then(|bytes| bytes.checked_add(BESIDE_SAMPLES)).ok_or_else(|| Error::out_of_memory("a batch is too large"))
+            }
+            None => slot_bytes_of(&self.source_fields()?, batch_size as usize),
+        }
+    }
+    pub fn source_fields(&self) -> Result<Vec<Field>> {
+        self.fields.iter().map(FieldFrame::field).collect()
+    }
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

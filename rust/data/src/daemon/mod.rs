@@ -3,6 +3,7 @@ mod attend;
 pub mod frames;
 
 use crate::order::Plan;
+use crate::session::Launch;
 use crate::source::Source;
 use crate::sys::event::Event;
 use crate::sys::{poll, signals, socket};
@@ -40,6 +41,18 @@ pub struct Service {
     pub readers: usize,
     /// The stream of a client that asks for no other.
     pub plan: Plan,
+    /// Processes that make the batches, where code of the user is part of the pipeline.
+    pub crew: Option<Crew>,
+}
+
+/// Worker processes, as many for each client.
+pub struct Crew {
+    pub launch: Launch,
+    /// The memory file that every worker is given.
+    pub job: OwnedFd,
+    pub workers: u32,
+    /// About how large a sample of a finished batch is.
+    pub sample_bytes: u64,
 }
 
 /// A listening daemon. Dropping it takes the socket away.
@@ -65,7 +78,8 @@ impl Shared {
     fn welcome(&self) -> Welcome {
         let source = &self.service.source;
         let fields = source.fields().iter().map(frames::FieldFrame::new).collect();
-        Welcome { len: source.len(), fingerprint: source.fingerprint(), fields, plan: self.service.plan.clone() }
+        let sample_bytes = self.service.crew.as_ref().map(|crew| crew.sample_bytes);
+        Welcome { len: source.len(), fingerprint: source.fingerprint(), fields, plan: self.service.plan.clone(), sample_bytes }
     }
     fn report(&self) -> Report {
         Report {
