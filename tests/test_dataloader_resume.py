@@ -58,7 +58,7 @@ ORDERS = {
 
 
 def samples(batches):
-    return torch.cat(list(batches)).tolist()
+    return torch.cat([batch[0] if isinstance(batch, list) else batch for batch in batches]).tolist()
 
 
 def test_the_seed_s_state_is_a_few_integers() -> None:
@@ -107,15 +107,22 @@ def test_samples_and_their_random_numbers_on_other_workers(before, after, size) 
     assert samples(other) == rest
 
 
-def test_workers_that_stay_go_on_in_their_epoch() -> None:
-    options = {"batch_size": 4, "shuffle": True, "num_workers": 2, "persistent_workers": True}
-    loader = DataLoader(Noisy(), **options)
+@pytest.mark.parametrize("seed", [None, 7])
+@pytest.mark.parametrize("dataset", [Noisy(), TensorDataset(torch.arange(24).view(24, 1))], ids=["python", "tensors"])
+def test_workers_that_stay_go_on_in_their_epoch(dataset, seed) -> None:
+    def make():
+        generator = None if seed is None else seeded(seed)
+        options = {"batch_size": 4, "num_workers": 2, "persistent_workers": True, "collate_fn": collate}
+        return DataLoader(dataset, shuffle=True, generator=generator, **options)
+
+    collate = torch.stack if isinstance(dataset, Noisy) else None
+    loader = make()
     list(loader)
     batches = iter(loader)
     next(batches)
     state = loader.state_dict()
     rest = samples(batches)
-    other = DataLoader(Noisy(), **options)
+    other = make()
     other.load_state_dict(state)
     assert samples(other) == rest
     loader.load_state_dict(state)

@@ -115,6 +115,7 @@ _SUBPACKAGES = (
     "autograd",
     "backends",
     "cuda",
+    "data",
     "functional",
     "nn",
     "optim",

@@ -1,16 +1,20 @@
 //! The trainer's client: batches in order, from threads or worker processes, without the interpreter's lock while waiting.
 use super::batch::{Parts, to_parts};
 use super::columns::Columns;
+use super::plan::{self, Chosen, PlanFields};
+use super::source::PySource;
 use crate::error::OrRaise;
 use crate::tensor::reference::Handle;
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration, PyValueError};
 use pyo3::prelude::*;
 use rustorch_core::fork;
-use rustorch_data::client::{Client, Next, Options};
+use rustorch_data::client::{self, Client, Next, Options, Request};
 use rustorch_data::feed::{Keys, QueueFeed};
+use rustorch_data::order::{Plan, PlanFeed};
 use rustorch_data::ring::rings;
 use rustorch_data::session::{self, Job, Launch};
 use rustorch_data::source::BatchRandom;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, Once, PoisonError};
@@ -36,15 +40,30 @@ impl<'a, 'py> FromPyObject<'a, 'py> for BorrowedDescriptor {
     }
 }
 
+fn started(plan: Plan, state: Option<&HashMap<String, u64>>, fingerprint: u64) -> PyResult<Plan> {
+    match state {
+        None => Ok(plan),
+        Some(map) => plan.resume(&plan::state(map)?, fingerprint).or_raise(),
+    }
+}
+
 /// Takes the batches of the tasks that were pushed, in their order.
 #[pyclass(frozen, name = "Client", module = "rustorch._C._data")]
 pub struct PyClient {
     client: Mutex<Option<Arc<Client>>>,
-    feed: Arc<QueueFeed>,
+    order: Order,
+}
+
+/// Who says what batch comes next.
+enum Order {
+    /// Whoever pushes.
+    Pushed(Arc<QueueFeed>),
+    /// A plan, of a source with this fingerprint.
+    Planned(Box<Plan>, u64),
 }
 
 impl PyClient {
-    fn new(client: Client, feed: Arc<QueueFeed>) -> PyClient {
+    fn new(client: Client, order: Order) -> PyClient {
         static PINNED: Once = Once::new();
         PINNED.call_once(|| {
             fork::hold_during_fork(|| {
@@ -52,11 +71,23 @@ impl PyClient {
                 Box::new(())
             });
         });
-        PyClient { client: Mutex::new(Some(Arc::new(client))), feed }
+        PyClient { client: Mutex::new(Some(Arc::new(client))), order }
     }
     fn client(&self) -> PyResult<Arc<Client>> {
         let client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
         client.clone().ok_or_else(|| PyRuntimeError::new_err("the client is closed"))
+    }
+    fn push(&self, random: BatchRandom, keys: Keys) -> PyResult<u64> {
+        match &self.order {
+            Order::Pushed(feed) => Ok(feed.push(random, keys)),
+            Order::Planned(..) => Err(PyRuntimeError::new_err("this client follows a plan")),
+        }
+    }
+    fn plan(&self) -> PyResult<(&Plan, u64)> {
+        match &self.order {
+            Order::Planned(plan, fingerprint) => Ok((plan, *fingerprint)),
+            Order::Pushed(_) => Err(PyRuntimeError::new_err("this client follows no plan")),
+        }
     }
 }
 
@@ -69,7 +100,7 @@ impl PyClient {
         let feed = QueueFeed::new();
         let options = Options { slots, batch_size, workers: threads };
         let client = py.detach(|| Client::with_readers(Arc::new(source), feed.clone(), &options)).or_raise()?;
-        Ok(PyClient::new(client, feed))
+        Ok(PyClient::new(client, Order::Pushed(feed)))
     }
 
     /// Batches made by processes that run ``program``. They begin with :meth:`set_job`.
@@ -79,7 +110,7 @@ impl PyClient {
         let feed = QueueFeed::new();
         let options = session::Options { workers, ..session::Options::default() };
         let client = py.detach(|| Client::with_workers(launch, feed.clone(), slots, SLOT_BYTES, options)).or_raise()?;
-        Ok(PyClient::new(client, feed))
+        Ok(PyClient::new(client, Order::Pushed(feed)))
     }
     /// Gives the workers their job: the memory file with this descriptor, which the client keeps a copy of.
     fn set_job(&self, file: BorrowedDescriptor) -> PyResult<()> {
@@ -94,17 +125,84 @@ impl PyClient {
         Ok(self.client()?.session().map_or_else(Vec::new, |session| session.status().processes))
     }
 
+    /// The batches of a plan, epoch after epoch, of a native source read by threads of this process.
+    #[staticmethod]
+    #[pyo3(signature = (source, plan, threads, slots, state=None))]
+    fn of_source(
+        py: Python<'_>,
+        source: &PySource,
+        plan: PlanFields,
+        threads: usize,
+        slots: usize,
+        state: Option<HashMap<String, u64>>,
+    ) -> PyResult<PyClient> {
+        let (source, fingerprint) = (source.0.clone(), source.0.fingerprint());
+        let plan = started(plan.plan(source.len())?, state.as_ref(), fingerprint)?;
+        let feed = Arc::new(PlanFeed::new(plan.clone(), None));
+        let options = Options { slots, batch_size: plan.batch_size as usize, workers: threads };
+        let client = py.detach(|| Client::with_readers(source, feed, &options)).or_raise()?;
+        Ok(PyClient::new(client, Order::Planned(Box::new(plan), fingerprint)))
+    }
+    /// The same of ``len`` samples that processes make, which run ``program`` and begin with :meth:`set_job`.
+    #[staticmethod]
+    #[pyo3(signature = (len, fingerprint, plan, program, arguments, workers, slots, state=None))]
+    #[allow(clippy::too_many_arguments, reason = "named in the one call")]
+    fn of_workers(
+        py: Python<'_>,
+        len: u64,
+        fingerprint: u64,
+        plan: PlanFields,
+        program: OsString,
+        arguments: Vec<OsString>,
+        workers: u32,
+        slots: usize,
+        state: Option<HashMap<String, u64>>,
+    ) -> PyResult<PyClient> {
+        let plan = started(plan.plan(len)?, state.as_ref(), fingerprint)?;
+        let feed = Arc::new(PlanFeed::new(plan.clone(), None));
+        let launch = Launch { program, arguments, environment: Vec::new() };
+        let options = session::Options { workers, ..session::Options::default() };
+        let client = py.detach(|| Client::with_workers(launch, feed, slots, SLOT_BYTES, options)).or_raise()?;
+        Ok(PyClient::new(client, Order::Planned(Box::new(plan), fingerprint)))
+    }
+    /// The stream of the service at ``address``.
+    #[staticmethod]
+    #[pyo3(signature = (address, chosen, slots, state=None))]
+    fn connect(py: Python<'_>, address: &str, chosen: Chosen, slots: usize, state: Option<HashMap<String, u64>>) -> PyResult<PyClient> {
+        let offered = py.detach(|| client::welcome(address)).or_raise()?.plan;
+        let state = state.as_ref().map(plan::state).transpose()?;
+        let request = Request { plan: chosen.of(offered)?, epochs: None, state, slots };
+        let client = py.detach(|| Client::connect(address, request)).or_raise()?;
+        let (Some((plan, _)), Some(state)) = (client.served(), client.state()) else {
+            return Err(PyRuntimeError::new_err("a client of a service follows its plan"));
+        };
+        Ok(PyClient::new(client, Order::Planned(Box::new(plan), state.fingerprint)))
+    }
+    /// Where the plan is: what was taken is consumed.
+    fn state(&self) -> PyResult<BTreeMap<&'static str, u64>> {
+        let (plan, fingerprint) = self.plan()?;
+        Ok(plan.state(self.client()?.position(), fingerprint).to_map())
+    }
+    /// Whether the batch of this number is the last of its epoch.
+    fn ends_epoch(&self, number: u64) -> PyResult<bool> {
+        Ok(self.plan()?.0.part(number).is_none_or(|part| part.last))
+    }
+    /// Batches of a whole epoch.
+    fn batches_per_epoch(&self) -> PyResult<u64> {
+        Ok(self.plan()?.0.batches_per_epoch())
+    }
+
     /// Asks for the samples at these indices. The seed, the epoch and the place of the first name their random numbers.
-    fn push_indices(&self, indices: Vec<u64>, seed: u64, epoch: u64, position: u64) -> u64 {
-        self.feed.push(BatchRandom { seed, epoch, position }, Keys::Indices(indices))
+    fn push_indices(&self, indices: Vec<u64>, seed: u64, epoch: u64, position: u64) -> PyResult<u64> {
+        self.push(BatchRandom { seed, epoch, position }, Keys::Indices(indices))
     }
     /// Asks for the batch of pickled keys.
-    fn push_pickled(&self, keys: Vec<u8>, seed: u64, epoch: u64, position: u64) -> u64 {
-        self.feed.push(BatchRandom { seed, epoch, position }, Keys::Opaque(keys))
+    fn push_pickled(&self, keys: Vec<u8>, seed: u64, epoch: u64, position: u64) -> PyResult<u64> {
+        self.push(BatchRandom { seed, epoch, position }, Keys::Opaque(keys))
     }
     /// Asks for the next batch of the stream that the worker at `place` reads.
-    fn push_turn(&self, place: u32, turn: u64, seed: u64, epoch: u64) -> u64 {
-        self.feed.push(BatchRandom { seed, epoch, position: turn }, Keys::Stream { place, turn })
+    fn push_turn(&self, place: u32, turn: u64, seed: u64, epoch: u64) -> PyResult<u64> {
+        self.push(BatchRandom { seed, epoch, position: turn }, Keys::Stream { place, turn })
     }
 
     /// The next batch: number, kind, skeleton, tensors. None when it does not come within `timeout` seconds.

@@ -3,7 +3,10 @@
 mod batch;
 mod client;
 mod columns;
+mod daemon;
+mod plan;
 mod random;
+mod source;
 mod worker;
 
 use pyo3::prelude::*;
@@ -11,7 +14,10 @@ use pyo3::prelude::*;
 pub fn register(parent: &Bound<'_, PyModule>) -> PyResult<()> {
     let module = PyModule::new(parent.py(), "rustorch._C._data")?;
     module.add_class::<client::PyClient>()?;
+    module.add_class::<source::PySource>()?;
     module.add_function(wrap_pyfunction!(batch::raise_refusal, &module)?)?;
+    module.add_function(wrap_pyfunction!(daemon::serve, &module)?)?;
+    module.add_function(wrap_pyfunction!(daemon::command_line, &module)?)?;
     module.add_function(wrap_pyfunction!(worker::run_worker, &module)?)?;
     module.add_function(wrap_pyfunction!(random::begin_batch, &module)?)?;
     module.add_function(wrap_pyfunction!(random::begin_sample, &module)?)?;

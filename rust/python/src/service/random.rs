@@ -5,7 +5,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi::{PyCapsule_GetPointer, PyCapsule_New};
 use pyo3::prelude::*;
 use rustorch_core::random::Generator;
-use rustorch_data::source::{BatchRandom, sample_key};
+use rustorch_data::source::{BatchRandom, SampleRandom, sample_key};
 use rustorch_data::worker::Progress;
 use std::ffi::{CStr, c_void};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering::Relaxed};
@@ -14,9 +14,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// The batch being made: where its random numbers come from, and whom to tell of each sample.
 struct Current {
     random: BatchRandom,
+    sample: u64,
     progress: Option<Progress<'static>>,
 }
-static CURRENT: Mutex<Current> = Mutex::new(Current { random: BatchRandom { seed: 0, epoch: 0, position: 0 }, progress: None });
+static CURRENT: Mutex<Current> = Mutex::new(Current { random: BatchRandom { seed: 0, epoch: 0, position: 0 }, sample: 0, progress: None });
 
 fn current() -> MutexGuard<'static, Current> {
     CURRENT.lock().unwrap_or_else(PoisonError::into_inner)
@@ -34,8 +35,14 @@ impl Drop for During {
 pub fn during(random: BatchRandom, progress: Progress<'_>) -> During {
     // SAFETY: only the lifetime changes, and `During`, which the caller drops before `progress` ends, takes it back.
     let progress = unsafe { std::mem::transmute::<Progress<'_>, Progress<'static>>(progress) };
-    *current() = Current { random, progress: Some(progress) };
+    *current() = Current { random, sample: 0, progress: Some(progress) };
     During(())
+}
+
+/// The generator of the sample that was begun last.
+pub fn of_sample() -> SampleRandom {
+    let current = current();
+    current.random.sample(current.sample)
 }
 
 /// Says whose samples follow, where no worker's loop says it.
@@ -48,7 +55,8 @@ pub fn begin_batch(seed: u64, epoch: u64, position: u64) {
 /// The second value says that NumPy's generator has been drawn from since the last sample.
 #[pyfunction]
 pub fn begin_sample(k: u64) -> (u64, bool) {
-    let current = current();
+    let mut current = current();
+    current.sample = k;
     if let Some(progress) = current.progress {
         progress.sample(k as u32);
     }

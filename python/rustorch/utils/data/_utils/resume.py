@@ -78,9 +78,13 @@ class Progress:
             self._default = resumed["default_generator"] if resumed else default_generator.get_state()
         with self._as_then():
             positions = self._positions()
+            # How often the sampler is asked for an iterator, and whether a base seed is drawn: as PyTorch does.
+            self._openings = 1 + (base_seed is None and loader.num_workers > 0)
+            self._draws = int(base_seed is None)
+            if resumed is not None:
+                self._openings, self._draws = resumed["openings"], resumed["draws"]
             self.base_seed = self._draw_base_seed() if base_seed is None else base_seed
-            if base_seed is None and loader.num_workers:
-                # As PyTorch does; samplers that draw when they are asked for an iterator draw again.
+            for _ in range(1, self._openings):
                 positions = self._positions()
             self.indices = self._from_here(positions)
 
@@ -89,7 +93,7 @@ class Progress:
         generator = self._loader.generator
         if self._resumed is None:
             return _draw_seed(generator)
-        if generator is not None or self._default is not None:
+        if self._draws and (generator is not None or self._default is not None):
             _draw_seed(generator)
         return self._resumed["base_seed"]
 
@@ -134,6 +138,8 @@ class Progress:
             "epoch": self.epoch,
             "batches": self.batches,
             "samples": self.samples,
+            "openings": self._openings,
+            "draws": self._draws,
             "order_seed": self._order_seed,
             "generators": [state.clone() for state in self._states],
             "default_generator": None if self._default is None else self._default.clone(),

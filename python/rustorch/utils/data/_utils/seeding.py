@@ -7,7 +7,6 @@ Most samples draw nothing, or from one generator only: each is seeded when it is
 
 import random
 import sys
-from importlib.abc import MetaPathFinder
 from importlib.machinery import PathFinder
 from typing import Any
 
@@ -66,8 +65,8 @@ def make_lazy() -> _LazyRandom:
     return instance
 
 
-class _OnImport(MetaPathFinder):
-    """Tells when a module is imported for the first time."""
+class _OnImport:
+    """A finder that tells when a module is imported for the first time."""
 
     def __init__(self, name: str, then: Any) -> None:
         self.name = name
@@ -76,7 +75,7 @@ class _OnImport(MetaPathFinder):
     def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
         if name != self.name:
             return None
-        sys.meta_path.remove(self)
+        sys.meta_path.remove(self)  # type: ignore[arg-type]
         spec = PathFinder.find_spec(name, path, target)
         if spec is not None and spec.loader is not None:
             execute, then = spec.loader.exec_module, self.then
@@ -103,7 +102,7 @@ class Seeder:
         if "numpy.random" in sys.modules:
             self._numpy_came()
         else:
-            sys.meta_path.insert(0, _OnImport("numpy.random", self._numpy_came))
+            sys.meta_path.insert(0, _OnImport("numpy.random", self._numpy_came))  # type: ignore[arg-type]
 
     def _numpy_came(self) -> None:
         from rustorch.utils.data._utils.numpy_bits import LazyNumpy

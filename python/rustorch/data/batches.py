@@ -1,0 +1,172 @@
+"""Batches of a pipeline: epochs that run on, so that the next one is prepared before this one has ended."""
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from rustorch._C import _data
+from rustorch.utils.data._utils.failure import raise_failure
+from rustorch.utils.data._utils.worker import END, ERROR, REFUSAL
+
+if TYPE_CHECKING:
+    from rustorch.data.pipeline import Pipeline
+
+State = dict[str, int]
+# Batches that are prepared ahead, and those that the trainer works on.
+_SLOTS = 8
+# The part of an epoch's time from which waiting for batches counts.
+_NOTICEABLE = 0.1
+
+
+class Stream:
+    """A client that follows a plan. Each ``iter()`` is the next epoch.
+
+    An ``iter()`` in the middle of an epoch leaves the rest of it out; after :meth:`load_state_dict` it goes on in the
+    middle.
+    """
+
+    def __init__(self) -> None:
+        self._client: Any = None
+        self._state: State | None = None
+        self._is_inside = False
+        # When the latest epoch began, and how long had been waited before.
+        self._begun: tuple[float, float] | None = None
+
+    def _open(self, state: State | None) -> Any:
+        raise NotImplementedError
+
+    def _opened(self) -> Any:
+        if self._client is None:
+            self._client, self._state = self._open(self._state), None
+        return self._client
+
+    def __iter__(self) -> Iterator[Any]:
+        if self._is_inside:
+            self._state = self._after_this_epoch()
+            self._forget()
+        self._opened()
+        self._is_inside = True
+        self._begun = time.perf_counter(), self._client.figures()[1]
+        return _Epoch(self)
+
+    def _after_this_epoch(self) -> State:
+        state = self._client.state()
+        return {**state, "epoch": state["epoch"] + 1, "position": 0} if state["position"] else state
+
+    def __len__(self) -> int:
+        """Batches of a whole epoch."""
+        return self._opened().batches_per_epoch()
+
+    def _next(self) -> Any:
+        """The next batch, and whether it is the last of its epoch."""
+        number, kind, skeleton, tensors = self._client.next()
+        is_last = self._client.ends_epoch(number)
+        self._is_inside = not is_last
+        if kind in (ERROR, REFUSAL):
+            raise_failure(kind, skeleton, f"number {number}")
+        if kind == END or not skeleton:
+            return tensors, is_last
+        from rustorch.utils.data._utils.encoding import decode
+
+        return decode(skeleton, tensors), is_last
+
+    def state_dict(self) -> State:
+        """Where the stream is, as a few integers; batches that were taken count as consumed."""
+        return self._opened().state()
+
+    def load_state_dict(self, state_dict: State) -> None:
+        """Goes on from a state of a stream over the same source, of any batch size and number of workers.
+
+        Raises:
+            ValueError: the source has changed, or the order is another one.
+        """
+        self._forget()
+        self._state = dict(state_dict)
+        self._opened()
+
+    def bottleneck(self) -> str:
+        """Says of the latest epoch, so far, who was slower: the trainer, or those who make its batches."""
+        if self._client is None or self._begun is None:
+            return "nothing has been read yet"
+        begin, waited_before = self._begun
+        seconds = max(time.perf_counter() - begin, 1e-9)
+        waited = self._client.figures()[1] - waited_before
+        who = "the trainer" if waited < _NOTICEABLE * seconds else "the workers"
+        return f"{who}: of {seconds:.2f} s the trainer waited {waited:.2f} s for batches"
+
+    def _forget(self) -> None:
+        client, self._client, self._is_inside = self._client, None, False
+        if client is not None:
+            client.close()
+
+    def close(self) -> None:
+        """Ends threads and worker processes. Batches that were taken stay."""
+        self._forget()
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _Epoch:
+    """What is left of one epoch."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._client = stream._client
+        self._is_over = False
+
+    def __iter__(self) -> "_Epoch":
+        return self
+
+    def __next__(self) -> Any:
+        if self._is_over or self._client is not self._stream._client:
+            raise StopIteration
+        batch, self._is_over = self._stream._next()
+        return batch
+
+
+def plan_of(pipeline: "Pipeline", size: int, drop_last: bool, rank: int, ranks: int) -> dict[str, Any]:
+    """The plan as the native side reads it."""
+    tail = "drop" if drop_last else "keep"
+    order, seed = pipeline.order, pipeline.seed
+    return {"batch_size": size, "seed": seed, "shuffle": order, "tail": tail, "rank": rank, "ranks": ranks}
+
+
+class Batches(Stream):
+    """Batches of a pipeline, made in this process or, where Python functions are part of it, by its worker processes.
+
+    Args:
+        pipeline: what gives the samples.
+        size: samples a batch.
+        drop_last: leave out an epoch's last batch when it is not full.
+        workers: threads, or processes, that make batches.
+        rank, ranks: the part of each global batch of ``size * ranks`` samples that this process gets.
+
+    Example::
+
+        >>> import numpy, tempfile
+        >>> from rustorch import data
+        >>> path = tempfile.mkdtemp() + "/x.npy"
+        >>> numpy.save(path, numpy.arange(5))
+        >>> batches = data.npy(path).shuffle(seed=1).batch(5)
+        >>> [sorted(x.tolist()) for (x,) in batches]
+        [[0, 1, 2, 3, 4]]
+    """
+
+    def __init__(
+        self, pipeline: "Pipeline", size: int, drop_last: bool = False, workers: int = 2, rank: int = 0, ranks: int = 1
+    ) -> None:
+        super().__init__()
+        self.pipeline = pipeline
+        self.workers = workers
+        self._plan = plan_of(pipeline, size, drop_last, rank, ranks)
+
+    def _open(self, state: State | None) -> Any:
+        if not self.pipeline.functions:
+            return _data.Client.of_source(self.pipeline.source, self._plan, self.workers, _SLOTS, state)
+        from rustorch.data.jobs import open_workers
+
+        return open_workers(self.pipeline, self._plan, self.workers, _SLOTS, state)

@@ -1,0 +1,203 @@
+"""The service: a process of its own that streams a pipeline's batches to scripts of the same user on this machine."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from typing import Any
+
+from rustorch._C import _data
+from rustorch.data.batches import State, Stream, plan_of
+from rustorch.data.pipeline import Pipeline
+
+_CODE = "import sys; sys.path[:] = {path!r}; from rustorch.data.daemon import main; main({options!r})"
+_PATIENCE = 5.0
+# What a service may refuse to start with.
+_REFUSALS: dict[str, type[Exception]] = {"ValueError": ValueError, "OSError": OSError, "KeyError": KeyError}
+
+
+class Service:
+    """A running service. ``address`` is what :func:`connect` takes; leaving the ``with`` block ends it.
+
+    It ends with the process that started it, too. Clients of a service that ends keep the batches that are ready and
+    wait until one is back at the address.
+    """
+
+    def __init__(self, address: str, process: "subprocess.Popen[bytes]", life: int, folder: str | None) -> None:
+        self.address = address
+        self._process = process
+        self._life = life
+        self._folder = folder
+        self._owner = os.getpid()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def close(self) -> None:
+        """Ends the service: batches under way are finished first."""
+        if self._life < 0 or os.getpid() != self._owner:
+            return
+        os.close(self._life)
+        self._life = -1
+        try:
+            self._process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __enter__(self) -> "Service":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Service(address={self.address!r}, pid={self.pid})"
+
+
+def serve(
+    source: Pipeline,
+    *,
+    batch_size: int = 64,
+    shuffle: bool = False,
+    seed: int = 0,
+    workers: int = 2,
+    drop_last: bool = False,
+    address: str | None = None,
+) -> Service:
+    """Starts a service process for a pipeline and waits until it can be connected to.
+
+    Args:
+        source: the pipeline; its own ``shuffle()`` counts where ``shuffle`` is False.
+        batch_size, shuffle, seed, drop_last: the stream of clients that ask for no other.
+        workers: threads for each client; processes where the pipeline holds Python functions.
+        address: ``unix:PATH``; None chooses a socket in a new private folder.
+
+    Raises:
+        OSError, ValueError: what the service could not do, in its words.
+
+    Example::
+
+        >>> import numpy, tempfile
+        >>> from rustorch import data
+        >>> path = tempfile.mkdtemp() + "/x.npy"
+        >>> numpy.save(path, numpy.arange(6))
+        >>> with data.serve(data.npy(path), batch_size=4) as service:
+        ...     with data.connect(service.address) as stream:
+        ...         [x.tolist() for (x,) in stream]
+        [[0, 1, 2, 3], [4, 5]]
+    """
+    if shuffle:
+        source = source.shuffle(seed)
+    folder = tempfile.mkdtemp(prefix="rustorch-data-") if address is None else None
+    address = f"unix:{folder}/data.sock" if address is None else address
+    plan = plan_of(source, batch_size, drop_last, 0, 1)
+    options: dict[str, Any] = {"address": address, "text": source.text, "root": source.root, "plan": plan}
+    options.update(workers=workers, name=_name_of(source), crew=None)
+    try:
+        return _start(address, source, options, folder)
+    except BaseException:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _name_of(source: Pipeline) -> str:
+    ((kind, options),) = source.origin.items()
+    paths = options.get("paths") or [options["path"]]
+    return f"{kind} {', '.join(os.path.basename(path) for path in paths)}"
+
+
+def _start(address: str, source: Pipeline, options: dict[str, Any], folder: str | None) -> Service:
+    """The process: it inherits the reading end of its life, the writing end of its first word, and the job."""
+    inherited: list[int] = []
+    try:
+        life, ours = os.pipe()
+        inherited.append(life)
+        first_word, theirs = os.pipe()
+        inherited.append(theirs)
+        options.update(life=life, ready=theirs)
+        if source.functions:
+            inherited.append(_add_job(source, options))
+        flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+        code = _CODE.format(path=sys.path, options=options)
+        process = subprocess.Popen(
+            [sys.executable, *flags, "-c", code],
+            pass_fds=inherited,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    finally:
+        for descriptor in inherited:
+            os.close(descriptor)
+    with os.fdopen(first_word) as word:
+        answer = json.loads(word.read() or '{"error": "RuntimeError", "text": "the service ended at once"}')
+    service = Service(address, process, ours, folder)
+    if "error" in answer:
+        service.close()
+        raise _REFUSALS.get(answer["error"], RuntimeError)(answer["text"])
+    return service
+
+
+def _add_job(source: Pipeline, options: dict[str, Any]) -> int:
+    """Packs the Python part, and measures one sample, so that clients know how large their slots must be."""
+    from rustorch.data.jobs import bytes_of_sample, packed
+    from rustorch.utils.data._utils.program import command
+
+    sample_bytes = bytes_of_sample(source)
+    job = packed(source, options["workers"])
+    options["crew"] = (*command(), job, sample_bytes)
+    return job
+
+
+class _Connected(Stream):
+    """The stream of a client of a service."""
+
+    def __init__(self, address: str, chosen: dict[str, Any], slots: int) -> None:
+        super().__init__()
+        self.address = address
+        self._chosen = chosen
+        self._slots = slots
+
+    def _open(self, state: State | None) -> Any:
+        return _data.Client.connect(self.address, self._chosen, self._slots, state)
+
+
+def connect(
+    address: str,
+    *,
+    name: str | None = None,
+    batch_size: int | None = None,
+    shuffle: bool | None = None,
+    seed: int | None = None,
+    drop_last: bool | None = None,
+    rank: int = 0,
+    ranks: int = 1,
+    slots: int = 8,
+) -> Stream:
+    """The batches of the service at an address: each ``iter()`` is an epoch, and the next one is prepared meanwhile.
+
+    Args:
+        address: ``unix:PATH``.
+        name: what this client calls itself; any number of clients may have one name.
+        batch_size, shuffle, seed, drop_last: instead of what the service was started with.
+        rank, ranks: the part of each global batch that this client gets.
+        slots: batches that the shared memory holds; more of them, kept, are copied.
+
+    Raises:
+        OSError: nobody serves there.
+        ValueError: the request is refused.
+    """
+    chosen: dict[str, Any] = {"batch_size": batch_size, "seed": seed, "rank": rank, "ranks": ranks, "shuffle": shuffle}
+    chosen["tail"] = None if drop_last is None else ("drop" if drop_last else "keep")
+    stream = _Connected(address, chosen, slots)
+    stream._opened()
+    return stream

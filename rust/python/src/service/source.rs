@@ -1,0 +1,62 @@
+//! Native sources, opened by their description in JSON.
+use super::random;
+use crate::error::OrRaise;
+use crate::tensor::reference::to_python;
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+use rustorch_base::Layout;
+use rustorch_core::Array;
+use rustorch_core::device::Device;
+use rustorch_core::tensor::Tensor;
+use rustorch_data::source::{Field, Root, Source};
+use rustorch_data::spec;
+use smallvec::SmallVec;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Random access to the samples of a pipeline of native stages.
+#[pyclass(frozen, name = "Source", module = "rustorch._C._data")]
+pub struct PySource(pub Arc<dyn Source>);
+
+#[pymethods]
+impl PySource {
+    /// Opens what the JSON text describes; paths are confined to ``root`` where it is given.
+    #[new]
+    #[pyo3(signature = (text, root=None))]
+    fn new(py: Python<'_>, text: &str, root: Option<PathBuf>) -> PyResult<PySource> {
+        let open = || spec::open(text, &Arc::new(root.map_or_else(|| Ok(Root::anywhere()), |root| Root::confined(&root))?));
+        py.detach(open).map(PySource).or_raise()
+    }
+    fn __len__(&self) -> usize {
+        self.0.len() as usize
+    }
+    /// Name, dtype's name and shape of every field.
+    #[getter]
+    fn fields(&self) -> Vec<(String, &'static str, Vec<usize>)> {
+        self.0.fields().iter().map(|field| (field.name.clone(), field.dtype.name(), field.shape.clone())).collect()
+    }
+    #[getter]
+    fn fingerprint(&self) -> u64 {
+        self.0.fingerprint()
+    }
+    /// The fields of one sample, as tensors. Augmentation draws from the random numbers of the sample that was begun last.
+    fn read<'py>(&self, py: Python<'py>, index: u64) -> PyResult<Bound<'py, PyList>> {
+        let tensors = self.0.fields().iter().map(empty).collect::<PyResult<SmallVec<[Tensor; 4]>>>()?;
+        let mut places: SmallVec<[&mut [u8]; 4]> = SmallVec::new();
+        for (tensor, field) in tensors.iter().zip(self.0.fields()) {
+            // SAFETY: the fresh tensor has exactly the field's bytes, and nobody else knows it yet.
+            places.push(unsafe { std::slice::from_raw_parts_mut(tensor.array().data(), field.bytes()) });
+        }
+        py.detach(|| self.0.read(index, &mut random::of_sample(), &mut places)).or_raise()?;
+        let list = PyList::empty(py);
+        for tensor in tensors {
+            list.append(to_python(py, tensor)?)?;
+        }
+        Ok(list)
+    }
+}
+
+fn empty(field: &Field) -> PyResult<Tensor> {
+    let shape: SmallVec<[i64; 6]> = field.shape.iter().map(|&dim| dim as i64).collect();
+    Array::with_layout(Layout::contiguous(&shape), field.dtype, Device::CPU).map(Tensor::new).or_raise()
+}
