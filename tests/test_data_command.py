@@ -91,6 +91,13 @@ def test_signals_end_it_in_order(arrays, tmp_path, end):
     assert not (tmp_path / "run" / "data.sock").exists()
 
 
+def test_ctrl_c_ends_a_command_at_once(arrays):
+    bench = subprocess.Popen([*PROGRAM, "bench", *map(str, arrays), "--seconds", "60"])
+    time.sleep(1)
+    bench.send_signal(signal.SIGINT)
+    assert bench.wait(5) == -signal.SIGINT
+
+
 def test_the_log_is_json_lines(arrays, tmp_path):
     log = tmp_path / "log.jsonl"
     with (

@@ -1,5 +1,6 @@
 """``python -m rustorch.data``: the program ``rustorch-data``."""
 
+import signal
 import sys
 
 from rustorch._C import _data
@@ -7,6 +8,8 @@ from rustorch._C import _data
 
 def main() -> int:
     """Runs the command line; returns the exit status."""
+    # The interpreter's own handler would wait for bytecode, of which there is none until the program ends.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     return _data.command_line(["rustorch-data", *sys.argv[1:]])
 
 
