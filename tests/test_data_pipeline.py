@@ -165,3 +165,15 @@ def test_images(tmp_path) -> None:
     assert images.shape == (6, 3, 8, 8)
     for image, label in zip(images, labels.tolist(), strict=True):
         assert image[2 if label == 0 else 0].float().mean() == 255
+
+
+def test_random_numbers_of_a_mapped_pipeline_belong_to_the_sample(arrays) -> None:
+    import random
+
+    mapped = arrays[0].shuffle(seed=9).map(lambda sample: (random.random(), np.random.rand(), torch.rand(())))
+
+    def drawn(**options):
+        with mapped.batch(**options) as batches:
+            return [torch.cat(column).tolist() for column in zip(*batches, strict=True)]
+
+    assert drawn(size=8, workers=1) == drawn(size=5, workers=2)

@@ -118,6 +118,21 @@ class Pipeline(Dataset[Any]):
             sample = function(sample)
         return sample
 
+    def _rustorch_batch(self, indices: list[int], before: Callable[[int], None] | None) -> list[Any]:
+        """The samples of a batch, whose native part is read at once; ``before`` is told of each but the first."""
+        length = len(self)
+        fields = self.source.read_many([index % length if -length <= index < 0 else index for index in indices])
+        samples: list[Any] = list(zip(*(field.numpy() for field in fields), strict=True))
+        if not self.functions:
+            return samples
+        for offset, sample in enumerate(samples):
+            if offset and before is not None:
+                before(offset)
+            for function in self.functions:
+                sample = function(sample)
+            samples[offset] = sample
+        return samples
+
     def __iter__(self) -> Iterator[Any]:
         return (self[index] for index in range(len(self)))
 

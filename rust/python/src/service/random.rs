@@ -39,6 +39,11 @@ pub fn during(random: BatchRandom, progress: Progress<'_>) -> During {
     During(())
 }
 
+/// The random numbers of the batch being made.
+pub fn of_batch() -> BatchRandom {
+    current().random
+}
+
 /// The generator of the sample that was begun last.
 pub fn of_sample() -> SampleRandom {
     let current = current();

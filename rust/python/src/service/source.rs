@@ -4,7 +4,7 @@ use crate::error::OrRaise;
 use crate::tensor::reference::to_python;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
-use rustorch_base::Layout;
+use rustorch_base::{Layout, Result};
 use rustorch_core::Array;
 use rustorch_core::device::Device;
 use rustorch_core::tensor::Tensor;
@@ -41,13 +41,30 @@ impl PySource {
     }
     /// The fields of one sample, as tensors. Augmentation draws from the random numbers of the sample that was begun last.
     fn read<'py>(&self, py: Python<'py>, index: u64) -> PyResult<Bound<'py, PyList>> {
-        let tensors = self.0.fields().iter().map(empty).collect::<PyResult<SmallVec<[Tensor; 4]>>>()?;
+        self.filled(py, None, |places| self.0.read(index, &mut random::of_sample(), places))
+    }
+    /// The fields of many samples, one tensor each. Augmentation draws from the random numbers of the batch being made.
+    fn read_many<'py>(&self, py: Python<'py>, indices: Vec<u64>) -> PyResult<Bound<'py, PyList>> {
+        self.filled(py, Some(indices.len()), |places| self.0.read_many(&indices, random::of_batch(), places))
+    }
+}
+
+impl PySource {
+    /// Fresh tensors for every field, of so many samples or of one without a dimension for it, filled without the lock.
+    fn filled<'py>(
+        &self,
+        py: Python<'py>,
+        samples: Option<usize>,
+        fill: impl FnOnce(&mut [&mut [u8]]) -> Result<()> + Send,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let tensors = self.0.fields().iter().map(|field| empty(samples, field)).collect::<PyResult<SmallVec<[Tensor; 4]>>>()?;
         let mut places: SmallVec<[&mut [u8]; 4]> = SmallVec::new();
         for (tensor, field) in tensors.iter().zip(self.0.fields()) {
-            // SAFETY: the fresh tensor has exactly the field's bytes, and nobody else knows it yet.
-            places.push(unsafe { std::slice::from_raw_parts_mut(tensor.array().data(), field.bytes()) });
+            let bytes = field.bytes() * samples.unwrap_or(1);
+            // SAFETY: the fresh tensor has exactly so many bytes, and nobody else knows it yet.
+            places.push(unsafe { std::slice::from_raw_parts_mut(tensor.array().data(), bytes) });
         }
-        py.detach(|| self.0.read(index, &mut random::of_sample(), &mut places)).or_raise()?;
+        py.detach(|| fill(&mut places)).or_raise()?;
         let list = PyList::empty(py);
         for tensor in tensors {
             list.append(to_python(py, tensor)?)?;
@@ -56,7 +73,7 @@ impl PySource {
     }
 }
 
-fn empty(field: &Field) -> PyResult<Tensor> {
-    let shape: SmallVec<[i64; 6]> = field.shape.iter().map(|&dim| dim as i64).collect();
+fn empty(samples: Option<usize>, field: &Field) -> PyResult<Tensor> {
+    let shape: SmallVec<[i64; 6]> = samples.iter().chain(&field.shape).map(|&dim| dim as i64).collect();
     Array::with_layout(Layout::contiguous(&shape), field.dtype, Device::CPU).map(Tensor::new).or_raise()
 }

@@ -33,7 +33,8 @@ class _IterableDatasetFetcher:
 
 
 class _MapDatasetFetcher:
-    """Looks samples up by index, all of a batch at once where the data set can (``__getitems__``).
+    """Looks samples up by index, all of a batch at once where the data set can (``__getitems__``; a pipeline of
+    ``rustorch.data`` by ``_rustorch_batch``, which says when each begins).
 
     ``before(offset)`` is called before the sample at this offset of the batch is looked up; before all of them where
     the data set gives them at once.
@@ -58,6 +59,8 @@ class _MapDatasetFetcher:
             before(0)
         if not self._auto_collation:
             return self._collate(dataset[index])
+        if hasattr(dataset, "_rustorch_batch"):
+            return self._collate(dataset._rustorch_batch(index, before))
         many = getattr(dataset, "__getitems__", None)
         if many:
             return self._collate(many(index))
