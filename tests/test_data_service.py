@@ -90,13 +90,14 @@ def test_the_service_ends_with_its_script(source, tmp_path) -> None:
 import os
 from rustorch import data
 service = data.serve(data.npy({str(tmp_path / "x.npy")!r}))
-print(service.pid, flush=True)
+print(service.pid, os.path.dirname(service.address.removeprefix("unix:")), flush=True)
 os._exit(0)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
-    pid = int(done.stdout)
-    for _ in range(100):
+    pid, folder = done.stdout.split()
+    for _ in range(200):
         if not os.path.exists(f"/proc/{pid}"):
+            assert not os.path.exists(folder)
             return
         time.sleep(0.05)
     pytest.fail("the service lives on")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import threading
 from typing import Any
@@ -29,6 +30,10 @@ def main(options: dict[str, Any]) -> None:
         if said:
             raise
         say({"error": type(error).__name__, "text": str(error)})
+    finally:
+        if options["folder"] is not None:
+            # The script may have ended without taking its private folder away.
+            shutil.rmtree(options["folder"], ignore_errors=True)
 
 
 def _end_with_the_script(life: int) -> None:

@@ -101,7 +101,7 @@ def serve(
     address = f"unix:{folder}/data.sock" if address is None else address
     plan = plan_of(source, batch_size, drop_last, 0, 1)
     options: dict[str, Any] = {"address": address, "text": source.text, "root": source.root, "plan": plan}
-    options.update(workers=workers, name=_name_of(source), crew=None)
+    options.update(workers=workers, name=_name_of(source), crew=None, folder=folder)
     try:
         return _start(address, source, options, folder)
     except BaseException:
