@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -17,8 +18,9 @@ from rustorch.utils.data import DataLoader, IterableDataset, get_worker_info
 def children(pid):
     found = []
     for thread in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{thread}/children") as file:
-            found += [int(word) for word in file.read().split()]
+        with suppress(FileNotFoundError, ProcessLookupError):  # the thread has just ended
+            with open(f"/proc/{pid}/task/{thread}/children") as file:
+                found += [int(word) for word in file.read().split()]
     return found
 
 
@@ -26,7 +28,7 @@ def alive(pid):
     try:
         with open(f"/proc/{pid}/stat") as file:
             return file.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 
@@ -87,9 +89,11 @@ def test_killed_workers_cost_time_and_nothing_else(dataset) -> None:
     def killer():
         if choices.random() < 0.3:
             time.sleep(choices.random() * 0.03)
+            # None where both were just killed and their successors have not started.
             victims = [pid for pid in children(os.getpid()) if alive(pid)]
-            killed.append(choices.choice(victims))
-            os.kill(killed[-1], signal.SIGKILL)
+            for victim in victims and [choices.choice(victims)]:
+                os.kill(victim, signal.SIGKILL)
+                killed.append(victim)
 
     assert stream_of(dataset, killer) == undisturbed
     assert killed
