@@ -298,7 +298,6 @@ def test_import_is_light():
     assert float(megabytes) <= 45 and numpy_loaded == "False"
 
 
-@pytest.mark.skipif(not hasattr(torch, "_C"), reason="needs the extension")
 def test_the_allocator_counts():
     if not OURS:
         pytest.skip("a claim of our own")

@@ -69,8 +69,9 @@ impl Column {
     }
 }
 
+/// Asks the memory for the cache line at an address; any address will do.
 #[inline(always)]
-fn prefetch_line(address: *const u8) {
+pub fn prefetch_line(address: *const u8) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a prefetch is a hint: it faults at no address.
     unsafe {

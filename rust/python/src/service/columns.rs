@@ -2,6 +2,7 @@
 use rustorch_base::{Result, bail, ensure};
 use rustorch_core::device::Device;
 use rustorch_core::tensor::Tensor;
+use rustorch_data::source::columns::prefetch_line;
 use rustorch_data::source::{Field, SampleRandom, Source, check_index};
 
 /// One tensor: rows of equal length, anywhere in memory that the tensor keeps.
@@ -87,15 +88,4 @@ impl Source for Columns {
             }
         }
     }
-}
-
-#[inline(always)]
-fn prefetch_line(address: *const u8) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a hint that never faults.
-    unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(address.cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = address;
 }
