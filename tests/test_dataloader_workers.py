@@ -1,8 +1,11 @@
 """Loading with worker processes. The recorded orders and numbers are those of PyTorch 2.13 for the same seeds."""
 
 import collections
+import os
 import random
 import re
+import subprocess
+import sys
 import threading
 import warnings
 
@@ -191,6 +194,28 @@ def test_worker_info() -> None:
     assert ids.tolist() in ([0, 0], [1, 1])
     assert (count.tolist(), length.tolist(), threads.tolist()) == ([2, 2], [8, 8], [1, 1])
     assert text[0].startswith(f"WorkerInfo(id={ids[0]}, num_workers=2, seed=")
+
+
+def test_a_worker_computes_with_one_thread_unless_told_otherwise(monkeypatch) -> None:
+    def threads(index):
+        return torch.get_num_threads(), os.environ.get("OPENBLAS_NUM_THREADS"), os.environ.get("OMP_NUM_THREADS")
+
+    def seen():
+        (found,) = DataLoader(Function(threads, 1), batch_size=None, num_workers=1)
+        return found
+
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    assert seen() == [1, "1", None]
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert seen() == [1, None, "3"]
+
+
+def test_a_worker_s_program_loads_little() -> None:
+    """What it imports stands before its first batch."""
+    code = "import sys, rustorch.utils.data._utils.program; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"cloudpickle", "numpy", "hashlib", "subprocess", "logging", "rustorch.nn"} & set(loaded)
 
 
 def test_worker_init_fn_runs_in_every_worker() -> None:

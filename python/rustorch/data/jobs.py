@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 from rustorch._C import _data
 from rustorch.utils.data._utils.collate import default_collate
 from rustorch.utils.data._utils.encoding import encode
-from rustorch.utils.data._utils.making import Job
+from rustorch.utils.data._utils.job import Job
+from rustorch.utils.data._utils.launch import command
 from rustorch.utils.data._utils.packing import dump_into
-from rustorch.utils.data._utils.program import command
 
 if TYPE_CHECKING:
     from rustorch.data.pipeline import Pipeline

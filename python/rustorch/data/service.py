@@ -150,7 +150,7 @@ def _start(address: str, source: Pipeline, options: dict[str, Any], folder: str 
 def _add_job(source: Pipeline, options: dict[str, Any]) -> int:
     """Packs the Python part, and measures one sample, so that clients know how large their slots must be."""
     from rustorch.data.jobs import bytes_of_sample, packed
-    from rustorch.utils.data._utils.program import command
+    from rustorch.utils.data._utils.launch import command
 
     sample_bytes = bytes_of_sample(source)
     job = packed(source, options["workers"])

@@ -4,7 +4,7 @@ The draws and their order are PyTorch's, so that the same seed gives the same ba
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Generic, TypeVar
 
 import rustorch
@@ -23,6 +23,8 @@ Key = TypeVar("Key", covariant=True)
 
 # With replacement, positions are drawn this many at a time.
 _DRAWN_AT_ONCE = 32
+# Numbers of an order that become a list at once.
+_LISTED_AT_ONCE = 1024
 
 
 class Sampler(Generic[Key]):
@@ -98,7 +100,11 @@ class RandomSampler(Sampler[int]):
         return self._in_order_of(None, lambda _: None)
 
     def _in_order_of(self, seed: int | None, began: Callable[[int], None]) -> Iterator[int]:
-        """The order of a seed; without a generator and a seed, of one that is drawn now. ``began`` is told which."""
+        """The order of a seed; without a generator and a seed, of one that is drawn. ``began`` is told which."""
+        return chain.from_iterable(self._lists_of(seed, began))
+
+    def _lists_of(self, seed: int | None, began: Callable[[int], None]) -> Iterator[list[int]]:
+        """The order, part by part."""
         generator = self.generator
         if generator is None:
             seed = _draw_seed(None) if seed is None else seed
@@ -109,14 +115,20 @@ class RandomSampler(Sampler[int]):
         if self.replacement:
             chunks = [_DRAWN_AT_ONCE] * (wanted // _DRAWN_AT_ONCE) + [wanted % _DRAWN_AT_ONCE]
             for chunk in chunks:
-                yield from rustorch.randint(size, (chunk,), dtype=rustorch.int64, generator=generator).tolist()
+                yield rustorch.randint(size, (chunk,), dtype=rustorch.int64, generator=generator).tolist()
             return
         # The last order is drawn even where none of it is used: the generator must end where PyTorch's does.
         for taken in [size] * (wanted // size) + [wanted % size]:
-            yield from rustorch.randperm(size, generator=generator).tolist()[:taken]
+            yield from _lists(rustorch.randperm(size, generator=generator)[:taken])
 
     def __len__(self) -> int:
         return self.num_samples
+
+
+def _lists(order: Tensor) -> Iterator[list[int]]:
+    """An order's numbers. One list of all would take memory, and make the first batch of an epoch wait for it."""
+    for begin in range(0, len(order), _LISTED_AT_ONCE):
+        yield order[begin : begin + _LISTED_AT_ONCE].tolist()
 
 
 def _draw_seed(generator: Generator | None) -> int:
@@ -134,8 +146,8 @@ class SubsetRandomSampler(Sampler[int]):
         self.generator = generator
 
     def __iter__(self) -> Iterator[int]:
-        for position in rustorch.randperm(len(self.indices), generator=self.generator).tolist():
-            yield self.indices[position]
+        order = rustorch.randperm(len(self.indices), generator=self.generator)
+        yield from map(self.indices.__getitem__, chain.from_iterable(_lists(order)))
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -184,7 +196,7 @@ class WeightedRandomSampler(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         drawn = rustorch.multinomial(self.weights, self.num_samples, self.replacement, generator=self.generator)
-        yield from drawn.tolist()
+        yield from chain.from_iterable(_lists(drawn))
 
     def __len__(self) -> int:
         return self.num_samples

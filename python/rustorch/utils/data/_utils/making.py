@@ -1,11 +1,8 @@
 """What a worker process does for one batch."""
 
 import pickle
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
-
-import cloudpickle
 
 import rustorch
 from rustorch import Tensor
@@ -14,25 +11,9 @@ from rustorch.utils.data._utils import worker as worker_module
 from rustorch.utils.data._utils.encoding import encode
 from rustorch.utils.data._utils.failure import ExceptionWrapper
 from rustorch.utils.data._utils.fetch import _IterableDatasetFetcher, _MapDatasetFetcher
+from rustorch.utils.data._utils.job import Job
 from rustorch.utils.data._utils.seeding import Seeder
 from rustorch.utils.data._utils.worker import DATA, END, ERROR, WorkerInfo
-
-
-@dataclass(frozen=True)
-class Job:
-    """What all workers of a loader are given."""
-
-    dataset: Any
-    is_stream: bool
-    auto_collation: bool
-    collate_fn: Callable[[Any], Any]
-    drop_last: bool
-    worker_init_fn: Callable[[int], None] | None
-    num_workers: int
-    base_seed: int
-    # What a stream is asked for a batch with.
-    stream_keys: Any
-
 
 # Kind, number of samples, skeleton, tensors.
 Made = tuple[int, int, bytes, Sequence[Tensor]]
@@ -114,6 +95,8 @@ class Maker:
 
 def failed(failure: ExceptionWrapper) -> Made:
     """The answer that raises an exception in the trainer."""
+    import cloudpickle
+
     try:
         return ERROR, 0, cloudpickle.dumps(failure), ()
     except Exception:

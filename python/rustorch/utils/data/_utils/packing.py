@@ -19,6 +19,7 @@ from typing import Any
 import cloudpickle
 
 import rustorch
+from rustorch.utils.data._utils.unpacking import attribute_of, memmap_from_file, storage_over
 
 _PAGE = mmap.PAGESIZE
 _Reduced = tuple[Callable[..., Any], tuple[Any, ...]]
@@ -27,26 +28,6 @@ _Reduced = tuple[Callable[..., Any], tuple[Any, ...]]
 def storage_bytes(storage: Any) -> Any:
     """The bytes of a storage as a writable buffer; the storage must outlive it."""
     return (ctypes.c_ubyte * storage.nbytes()).from_address(storage.data_ptr())
-
-
-def storage_over(buffer: Any) -> Any:
-    """The storage over a buffer's own memory."""
-    if not memoryview(buffer).nbytes:
-        return rustorch.empty(0, dtype=rustorch.uint8).untyped_storage()
-    return rustorch.frombuffer(buffer, dtype=rustorch.uint8).untyped_storage()
-
-
-def attribute_of(module: str, name: str) -> Any:
-    """The worker's own object of this name."""
-    __import__(module)
-    return getattr(sys.modules[module], name)
-
-
-def _memmap_from_file(name: str, mode: str, offset: int, shape: Any, strides: Any, dtype: Any, length: int) -> Any:
-    import numpy
-
-    raw = numpy.memmap(name, dtype=numpy.uint8, mode=mode, offset=offset, shape=(length,))  # type: ignore[call-overload]
-    return numpy.ndarray.__new__(numpy.memmap, shape, dtype, raw, 0, strides)
 
 
 def _reduce_memmap(array: Any) -> _Reduced | None:
@@ -66,7 +47,7 @@ def _reduce_memmap(array: Any) -> _Reduced | None:
     last = sum(step * (size - 1) for step, size in zip(array.strides, array.shape, strict=True))
     length = last + array.itemsize if array.size else 0
     mode = "r+" if array.mode == "w+" else array.mode
-    return _memmap_from_file, (str(array.filename), mode, offset, array.shape, array.strides, array.dtype, length)
+    return memmap_from_file, (str(array.filename), mode, offset, array.shape, array.strides, array.dtype, length)
 
 
 class Pickler(cloudpickle.Pickler):
@@ -141,14 +122,3 @@ def _write(descriptor: int, part: memoryview, offset: int) -> None:
     done = 0
     while done < part.nbytes:
         done += os.pwrite(descriptor, part[done:], offset + done)
-
-
-def load_from(descriptor: int) -> Any:
-    """The object of a memory file. Its arrays lie in the file's pages, which this process gets its own copy of when it
-    writes to them."""
-    mapped = mmap.mmap(descriptor, 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
-    (count,) = struct.unpack_from("<Q", mapped, 0)
-    view = memoryview(mapped)
-    places = [struct.unpack_from("<QQ", mapped, 8 + 16 * position) for position in range(count)]
-    code, *buffers = (view[offset : offset + length] for offset, length in places)
-    return pickle.loads(code, buffers=buffers)

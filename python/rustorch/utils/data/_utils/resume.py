@@ -5,7 +5,6 @@ draw from a given generator, that generator's state) and how many samples were h
 nor the batch size is part of it, except for streams, which only their workers know.
 """
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import chain, islice
@@ -21,6 +20,8 @@ State = dict[str, Any]
 
 def fingerprint(dataset: Any) -> int:
     """63 bits of what a data set shows of itself without being read: class, length, shapes."""
+    import hashlib  # which loads OpenSSL: a tenth of what importing the loader costs
+
     words = [type(dataset).__module__, type(dataset).__qualname__]
     with suppress(TypeError, NotImplementedError):
         words.append(str(len(dataset)))

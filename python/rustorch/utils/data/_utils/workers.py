@@ -4,9 +4,7 @@ import os
 from typing import Any
 
 from rustorch._C import _data
-from rustorch.utils.data._utils.making import Job
-from rustorch.utils.data._utils.packing import dump_into
-from rustorch.utils.data._utils.program import command
+from rustorch.utils.data._utils.launch import command
 
 # Batches that the ring holds beside those that are prepared ahead: what the trainer works on.
 _HELD = 4
@@ -16,6 +14,9 @@ def start_workers(loader: Any, base_seed: int) -> Any:
     """A client of new worker processes, which start while the data set is being packed."""
     slots = loader.prefetch_factor * loader.num_workers + _HELD
     client = _data.Client.with_workers(*command(), loader.num_workers, slots)
+    # They start while this process imports what packs.
+    from rustorch.utils.data._utils.packing import dump_into
+
     file = os.memfd_create("rustorch-job", os.MFD_CLOEXEC)
     try:
         dump_into(file, _job_of(loader, base_seed))
@@ -28,7 +29,9 @@ def start_workers(loader: Any, base_seed: int) -> Any:
     return client
 
 
-def _job_of(loader: Any, base_seed: int) -> Job:
+def _job_of(loader: Any, base_seed: int) -> Any:
+    from rustorch.utils.data._utils.job import Job
+
     return Job(
         dataset=loader.dataset,
         is_stream=loader._is_stream,
