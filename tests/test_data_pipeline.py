@@ -146,11 +146,25 @@ def test_a_pipeline_is_a_data_set(arrays) -> None:
 
 
 def test_damaged_and_missing_files_are_named(tmp_path) -> None:
-    with pytest.raises(OSError, match="missing.npy"):
-        len(data.npy(tmp_path / "missing.npy"))
+    for source in (data.npy, data.idx, data.tar, data.image_folder, lambda path: data.tokens(path, window=4)):
+        with pytest.raises(FileNotFoundError, match="missing"):
+            source(tmp_path / "missing")
     (tmp_path / "bad.npy").write_bytes(b"no array")
     with pytest.raises(RuntimeError, match="bad.npy.* is damaged at byte"):
-        len(data.npy(tmp_path / "bad.npy"))
+        data.npy(tmp_path / "bad.npy").batch(4)
+
+
+def test_wrong_numbers_are_refused_where_they_stand(arrays) -> None:
+    pipeline, *_ = arrays
+    for size in (0, -1, 2.5):
+        with pytest.raises(
+            ValueError, match=f"batch_size should be a positive integer value, but got batch_size={size}"
+        ):
+            pipeline.batch(size)
+    with pytest.raises(ValueError, match="workers should be a positive integer value, but got workers=0"):
+        pipeline.batch(4, workers=0)
+    with pytest.raises(ValueError, match="rank 2 is not below the number of ranks, 2"):
+        pipeline.batch(4, rank=2, ranks=2)
 
 
 def test_images(tmp_path) -> None:

@@ -80,9 +80,25 @@ def test_a_service_that_is_killed_and_comes_back(source, tmp_path) -> None:
             assert labels_of(client) == expected[1]
 
 
-def test_what_the_service_cannot_do_is_said(tmp_path) -> None:
-    with pytest.raises(OSError, match="missing.npy"):
-        data.serve(data.npy(tmp_path / "missing.npy"))
+def test_batches_are_served_as_they_say(source) -> None:
+    batches = source.shuffle(seed=7).batch(32, drop_last=True)
+    with batches, data.serve(batches) as service, data.connect(service.address) as client:
+        assert len(client) == len(batches) == 6
+        assert labels_of(client) == labels_of(batches)
+        assert repr(client) == f"Stream(address={service.address!r}, rank=0, ranks=1)"
+    with data.serve(batches, batch_size=50, drop_last=False) as service, data.connect(service.address) as client:
+        assert len(client) == 4
+
+
+def test_what_the_service_cannot_do_is_said(source, tmp_path) -> None:
+    with pytest.raises(ValueError, match="decode is for images, and the source holds arrays"):
+        data.serve(source.decode(size=3))
+    with pytest.raises(ValueError, match="batch_size should be a positive integer value, but got batch_size=0"):
+        data.serve(source, batch_size=0)
+    with pytest.raises(OSError, match=f"no data service answers at unix:{tmp_path}/none.sock"):
+        data.connect(f"unix:{tmp_path}/none.sock")
+    with pytest.raises(ValueError, match="reached at unix:PATH; 'tcp' is not supported"):
+        data.connect("tcp:127.0.0.1:80")
 
 
 def test_the_service_ends_with_its_script(source, tmp_path) -> None:

@@ -145,6 +145,9 @@ class Batches(Stream):
         workers: threads, or processes, that make batches.
         rank, ranks: the part of each global batch of ``size * ranks`` samples that this process gets.
 
+    Raises:
+        OSError, RuntimeError, ValueError: the source cannot be opened, as :class:`Pipeline` says, or a number is wrong.
+
     Example::
 
         >>> import numpy, tempfile
@@ -160,9 +163,23 @@ class Batches(Stream):
         self, pipeline: "Pipeline", size: int, drop_last: bool = False, workers: int = 2, rank: int = 0, ranks: int = 1
     ) -> None:
         super().__init__()
+        if not (isinstance(size, int) and size > 0):
+            raise ValueError(f"batch_size should be a positive integer value, but got batch_size={size}")
+        if not (isinstance(workers, int) and workers > 0):
+            raise ValueError(f"workers should be a positive integer value, but got workers={workers}")
         self.pipeline = pipeline
+        self.size = size
+        self.drop_last = drop_last
         self.workers = workers
         self._plan = plan_of(pipeline, size, drop_last, rank, ranks)
+        self._length = pipeline.source.batches_per_epoch(self._plan)
+
+    def __len__(self) -> int:
+        """Batches of a whole epoch."""
+        return self._length
+
+    def __repr__(self) -> str:
+        return f"Batches({self.pipeline}, size={self.size}, drop_last={self.drop_last}, workers={self.workers})"
 
     def _open(self, state: State | None) -> Any:
         if not self.pipeline.functions:

@@ -23,7 +23,7 @@ class Pipeline(Dataset[Any]):
     A pipeline is also a map-style data set: ``len(pipeline)``, ``pipeline[i]`` (a tuple of NumPy arrays and numbers, or
     what the last Python function made of it), and :class:`rustorch.utils.data.DataLoader` takes it.
 
-    Raises, when it is first read:
+    Raises, when it is first read or :meth:`batch` is called:
         OSError: a file cannot be read.
         RuntimeError: a file is damaged (its name and the offset are told).
         ValueError: steps do not fit the source.
@@ -147,7 +147,12 @@ class Pipeline(Dataset[Any]):
 def _paths(given: tuple[Path, ...]) -> list[str]:
     if not given:
         raise ValueError("a source needs at least one path")
-    return [os.path.abspath(path) for path in given]
+    return [_existing(path) for path in given]
+
+
+def _existing(path: Path) -> str:
+    os.stat(path)  # a name that leads nowhere is told where it was written, not when the first batch is asked for
+    return os.path.abspath(path)
 
 
 def npy(*paths: Path, root: str | None = None) -> Pipeline:
@@ -167,12 +172,12 @@ def tar(*paths: Path, prefix: str = "", root: str | None = None) -> Pipeline:
 
 def image_folder(path: Path, root: str | None = None) -> Pipeline:
     """Images in one folder for each class."""
-    return Pipeline({"image_folder": {"path": os.path.abspath(path)}}, root=root)
+    return Pipeline({"image_folder": {"path": _existing(path)}}, root=root)
 
 
 def tokens(
     path: Path, window: int, stride: int | None = None, dtype: str = "uint16", root: str | None = None
 ) -> Pipeline:
     """Windows of a file of tokens."""
-    options = {"path": os.path.abspath(path), "dtype": dtype, "window": window, "stride": stride}
+    options = {"path": _existing(path), "dtype": dtype, "window": window, "stride": stride}
     return Pipeline({"tokens": options}, root=root)

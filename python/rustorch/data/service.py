@@ -9,11 +9,13 @@ import tempfile
 from typing import Any
 
 from rustorch._C import _data
-from rustorch.data.batches import State, Stream, plan_of
+from rustorch.data.batches import Batches, State, Stream, plan_of
 from rustorch.data.pipeline import Pipeline
 
 _CODE = "import sys; sys.path[:] = {path!r}; from rustorch.data.daemon import main; main({options!r})"
 _PATIENCE = 5.0
+# Batch size, workers, and whether a last batch that is not full is left out.
+_USUAL = (64, 2, False)
 # What a service may refuse to start with.
 _REFUSALS: dict[str, type[Exception]] = {"ValueError": ValueError, "OSError": OSError, "KeyError": KeyError}
 
@@ -64,21 +66,22 @@ class Service:
 
 
 def serve(
-    source: Pipeline,
+    source: Pipeline | Batches,
     *,
-    batch_size: int = 64,
+    batch_size: int | None = None,
     shuffle: bool = False,
     seed: int = 0,
-    workers: int = 2,
-    drop_last: bool = False,
+    workers: int | None = None,
+    drop_last: bool | None = None,
     address: str | None = None,
 ) -> Service:
     """Starts a service process for a pipeline and waits until it can be connected to.
 
     Args:
-        source: the pipeline; its own ``shuffle()`` counts where ``shuffle`` is False.
-        batch_size, shuffle, seed, drop_last: the stream of clients that ask for no other.
-        workers: threads for each client; processes where the pipeline holds Python functions.
+        source: the pipeline, or batches of one; its own ``shuffle()`` counts where ``shuffle`` is False.
+        batch_size, shuffle, seed, drop_last: the stream of clients that ask for no other. What is not given is as the
+            batches say, or 64 samples, in order, and the last batch kept.
+        workers: threads for each client (default 2); processes where the pipeline holds Python functions.
         address: ``unix:PATH``; None chooses a socket in a new private folder.
 
     Raises:
@@ -95,6 +98,13 @@ def serve(
         ...         [x.tolist() for (x,) in stream]
         [[0, 1, 2, 3], [4, 5]]
     """
+    usual_size, usual_workers, usual_drop = _USUAL
+    if isinstance(source, Batches):
+        usual_size, usual_workers, usual_drop = source.size, source.workers, source.drop_last
+        source = source.pipeline
+    batch_size = usual_size if batch_size is None else batch_size
+    workers = usual_workers if workers is None else workers
+    drop_last = usual_drop if drop_last is None else drop_last
     if shuffle:
         source = source.shuffle(seed)
     folder = tempfile.mkdtemp(prefix="rustorch-data-") if address is None else None
@@ -169,6 +179,10 @@ class _Connected(Stream):
 
     def _open(self, state: State | None) -> Any:
         return _data.Client.connect(self.address, self._chosen, self._slots, state)
+
+    def __repr__(self) -> str:
+        chosen = {name: value for name, value in self._chosen.items() if value is not None}
+        return f"Stream(address={self.address!r}, {', '.join(f'{name}={value}' for name, value in chosen.items())})"
 
 
 def connect(

@@ -2,8 +2,7 @@
 use super::arguments::Serve;
 use super::{DONE, address, fields, figures, log, opening, show};
 use crate::daemon::{Daemon, Service};
-use crate::sys::signals;
-use rustorch_base::{Error, Result, ensure};
+use rustorch_base::{Result, ensure};
 
 pub fn run(arguments: &Serve) -> Result<i32> {
     log::start(arguments.log.as_deref())?;
@@ -16,8 +15,6 @@ pub fn run(arguments: &Serve) -> Result<i32> {
     plan.check()?;
     let (samples, words, name) = (opened.source.len(), fields::words(&*opened.source), opened.name.clone());
     let daemon = Daemon::bind(&path, Service { source: opened.source, name: opened.name, readers, plan, crew: None })?;
-    // whoever reads the address may send a signal at once
-    signals::termination().map_err(|error| Error::os(format!("signals cannot be heard: {error}")))?;
     tracing::info!(address, source = name, samples, readers, process = std::process::id(), "serving");
     show(&format!(
         "serving {} samples of {name}: {words}\naddress {address}\nin Python:\n    loader = rustorch.data.connect(\"{address}\")\n\

@@ -133,7 +133,8 @@ fn greet(path: &std::path::Path) -> Result<(OwnedFd, Welcome)> {
 }
 
 fn call(path: &std::path::Path) -> Result<OwnedFd> {
-    let socket = socket::connect(path).map_err(|error| Error::os(format!("no data service answers: {error}")))?;
+    let socket =
+        socket::connect(path).map_err(|error| Error::os(format!("no data service answers at unix:{}: {error}", path.display())))?;
     check_peer(&socket)?;
     Ok(socket)
 }

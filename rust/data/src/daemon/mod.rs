@@ -11,7 +11,7 @@ use attend::Attended;
 use frames::{Report, ToClient, ToDaemon, Welcome};
 use rustorch_base::{Error, ErrorKind, Result, bail};
 use std::collections::BTreeMap;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -22,10 +22,10 @@ const RECOVER: Duration = Duration::from_millis(100);
 
 /// Where the daemon listens: `unix:PATH`, or the path itself. Errors: another scheme.
 pub fn address(text: &str) -> Result<PathBuf> {
-    if let Some((scheme, _)) = text.split_once("://") {
+    let path = text.strip_prefix("unix:").unwrap_or(text);
+    if let Some((scheme, _)) = path.split_once(':').filter(|(scheme, _)| !scheme.contains('/')) {
         bail!(value, "the data service is reached at unix:PATH; '{scheme}' is not supported");
     }
-    let path = text.strip_prefix("unix:").unwrap_or(text);
     if path.is_empty() {
         bail!(value, "the data service is reached at unix:PATH; the path is empty");
     }
@@ -60,6 +60,8 @@ pub struct Daemon {
     listener: OwnedFd,
     path: PathBuf,
     shared: Arc<Shared>,
+    /// Readable once SIGTERM or SIGINT has come.
+    termination: BorrowedFd<'static>,
 }
 
 struct Shared {
@@ -93,13 +95,15 @@ impl Shared {
 }
 
 impl Daemon {
-    /// Listens at `path`. Errors: somebody serves there already, or the folder is open to others.
+    /// Listens at `path`, and for signals: whoever learns of the service may end it at once. Errors: somebody serves there
+    /// already, or the folder is open to others.
     pub fn bind(path: &Path, service: Service) -> Result<Daemon> {
         let describe = |error: std::io::Error| Error::os(format!("cannot serve at {}: {error}", path.display()));
+        let termination = signals::termination().map_err(describe)?;
         let listener = socket::listen(path).map_err(describe)?;
         let stop = Event::new().map_err(describe)?;
         let shared = Arc::new(Shared { service, begin: Instant::now(), stop, attended: Mutex::default() });
-        Ok(Daemon { listener, path: path.to_owned(), shared })
+        Ok(Daemon { listener, path: path.to_owned(), shared, termination })
     }
 
     /// Ends [`Daemon::run`] from another thread.
@@ -113,10 +117,9 @@ impl Daemon {
     /// successor.
     pub fn run(self) -> Result<()> {
         let describe = |error: std::io::Error| Error::os(format!("the daemon cannot wait: {error}"));
-        let termination = signals::termination().map_err(describe)?;
         let mut threads: Vec<JoinHandle<()>> = Vec::new();
         for number in 0.. {
-            let ready = poll::readable(&[termination, self.shared.stop.as_fd(), self.listener.as_fd()], None).map_err(describe)?;
+            let ready = poll::readable(&[self.termination, self.shared.stop.as_fd(), self.listener.as_fd()], None).map_err(describe)?;
             if ready[0] || ready[1] {
                 break;
             }

@@ -1,4 +1,5 @@
 //! Native sources, opened by their description in JSON.
+use super::plan::PlanFields;
 use super::random;
 use crate::error::OrRaise;
 use crate::tensor::reference::to_python;
@@ -38,6 +39,10 @@ impl PySource {
     #[getter]
     fn fingerprint(&self) -> u64 {
         self.0.fingerprint()
+    }
+    /// Batches of a whole epoch of a plan over this source; a plan that cannot be is refused.
+    fn batches_per_epoch(&self, plan: PlanFields) -> PyResult<u64> {
+        Ok(plan.plan(self.0.len())?.batches_per_epoch())
     }
     /// The fields of one sample, as tensors. Augmentation draws from the random numbers of the sample that was begun last.
     fn read<'py>(&self, py: Python<'py>, index: u64) -> PyResult<Bound<'py, PyList>> {
