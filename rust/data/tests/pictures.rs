@@ -89,6 +89,35 @@ fn jpeg_is_within_rounding_of_its_source() {
 }
 
 #[test]
+fn a_jpeg_without_its_end_is_refused_wherever_it_was_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("c")).unwrap();
+    let path = folder.path().join("c/a.jpg");
+    let read = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).unwrap();
+        let source = pictures(ImageFolder::open(folder.path(), Arc::new(Root::anywhere())).unwrap(), PLAIN);
+        batch(&source, &[0]).map(|fields| fields[0].clone())
+    };
+    for progressive in [false, true] {
+        // with a thumbnail before it, which has an end marker of its own
+        let (thumbnail, image) = (jpeg(8, 8, 1, false), jpeg(24, 24, 2, progressive));
+        let mut whole = vec![0xff, 0xd8, 0xff, 0xe1];
+        whole.extend((thumbnail.len() as u16 + 2).to_be_bytes());
+        whole.extend_from_slice(&thumbnail);
+        whole.extend_from_slice(&image[2..]);
+        let sound = read(&whole).unwrap();
+        for cut in 0..whole.len() {
+            let error = read(&whole[..cut]).err().map(|error| error.message);
+            assert!(error.is_some_and(|words| words.contains("a.jpg' is damaged")), "{cut} of {} bytes", whole.len());
+        }
+        let without_marker = read(&whole[..whole.len() - 2]).unwrap_err().message;
+        assert!(without_marker.contains("it ends before its end marker"), "{without_marker}");
+        whole.extend_from_slice(b"and more");
+        assert_eq!(read(&whole).unwrap(), sound, "what follows the end does not matter");
+    }
+}
+
+#[test]
 fn augmentation_depends_on_the_sample_alone() {
     let folder = folder_of_three();
     let augments = vec![Augment::ResizedCrop { scale: [0.3, 1.0], ratio: [0.75, 1.33] }, Augment::Flip, Augment::Crop { padding: 3 }];
@@ -142,6 +171,59 @@ fn folders_are_classes_where_there_are_no_numbers() {
     let records = TarRecords::open(&[path], "t/", &Root::anywhere()).unwrap();
     assert_eq!(records.classes(), ["cat", "dog", &long]);
     assert_eq!([0, 1, 2].map(|index| records.label(index)), [Some(1), Some(0), Some(2)]);
+}
+
+#[test]
+fn members_that_are_not_read_are_named() {
+    use tar::{EntryType, Header};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.tar");
+    let open = |bytes: Vec<u8>| {
+        std::fs::write(&path, bytes).unwrap();
+        TarRecords::open(std::slice::from_ref(&path), "", &Root::anywhere()).map(|records| records.len())
+    };
+    let written = |kind: EntryType, name: &str, extensions: &[(&str, &[u8])]| {
+        let mut builder = tar::Builder::new(Vec::new());
+        let (_, image) = &members()[0];
+        let mut header = Header::new_gnu();
+        header.set_size(image.len() as u64);
+        builder.append_data(&mut header, "b/0.png", &image[..]).unwrap();
+        builder.append_pax_extensions(extensions.iter().copied()).unwrap();
+        let mut header = Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size(0);
+        header.set_link_name("train/a.png").unwrap();
+        header.as_gnu_mut().unwrap().realsize = *b"00000000000\0"; // of a member that is one hole
+        builder.append_data(&mut header, name, &[][..]).unwrap();
+        builder.into_inner().unwrap()
+    };
+    for kind in [EntryType::Link, EntryType::Symlink] {
+        for name in ["b/1.png", "b/1.JPG", "b/1.cls"] {
+            let error = open(written(kind, name, &[])).unwrap_err().message;
+            assert!(error.contains(&format!("s.tar': '{name}' is a link")), "{error}");
+        }
+        assert_eq!(open(written(kind, "b/notes.txt", &[])).unwrap(), 1);
+        assert_eq!(open(written(kind, "b", &[])).unwrap(), 1);
+    }
+    let holes: [(EntryType, &[(&str, &[u8])]); 2] = [(EntryType::GNUSparse, &[]), (EntryType::Regular, &[("GNU.sparse.major", b"1")])];
+    for (kind, extensions) in holes {
+        let error = open(written(kind, "b/2.png", extensions)).unwrap_err().message;
+        assert!(error.contains("s.tar': 'b/2.png' has holes"), "{error}");
+    }
+    for (begin, name) in [(&b"BZh91AY&SY"[..], "bzip2"), (b"\xfd7zXZ\0", "xz"), (b"\x28\xb5\x2f\xfd", "zstd")] {
+        let error = open([begin, &[7; 600]].concat()).unwrap_err().message;
+        assert!(error.contains(&format!("s.tar': {name} is not unpacked here")), "{error}");
+    }
+}
+
+#[test]
+fn a_small_gzipped_shard_may_be_mostly_empty_blocks() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.tar.gz");
+    let mut blocks = tar(&members());
+    blocks.resize(200 << 10, 0); // as with a large blocking factor
+    std::fs::write(&path, written::gzip(&blocks)).unwrap();
+    assert_eq!(TarRecords::open(&[path], "", &Root::anywhere()).unwrap().len(), 3);
 }
 
 #[test]

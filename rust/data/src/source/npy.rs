@@ -2,12 +2,13 @@
 //!
 //! The header is parsed here and not by the `npyz` crate: that reads arrays where this maps them, and brings twenty
 //! crates and a C compiler for a dictionary of three known keys.
+use super::Field;
 use super::columns::{Bytes, Column, ColumnSource};
 use super::convert::Convert;
 use super::damage::{damaged, unsupported};
 use super::fingerprint::Fingerprint;
+use super::npy_header::{self, Refusal};
 use super::root::{OpenFile, Root};
-use super::{Field, npy_header};
 use memmap2::Mmap;
 use rustorch_base::{Error, Result, bail, ensure};
 use std::path::{Path, PathBuf};
@@ -51,7 +52,10 @@ fn array(file: &OpenFile) -> Result<Array> {
     ensure_length(file, 0, 10)?;
     let bytes = map(file)?;
     let (text, start) = header_text(&file.path, &bytes)?;
-    let header = npy_header::parse(text).map_err(|(at, reason)| damaged(&file.path, (start - text.len() + at) as u64, reason))?;
+    let header = npy_header::parse(text).map_err(|refusal| match refusal {
+        Refusal::Damaged(at, reason) => damaged(&file.path, (start - text.len() + at) as u64, reason),
+        Refusal::Unsupported(reason) => unsupported(&file.path, reason),
+    })?;
     if header.fortran_order && header.shape.len() > 1 {
         return Err(unsupported(&file.path, "an array in Fortran order has no rows that lie together; save numpy.ascontiguousarray of it"));
     }

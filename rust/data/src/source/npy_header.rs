@@ -2,6 +2,8 @@
 //! accepted, so that no header can cost more than its length.
 use rustorch_base::DType;
 
+/// What numpy's other element types begin with: bytes, text, dates, times, objects, raw memory, long doubles.
+const FOREIGN_KINDS: [&str; 9] = ["S", "a", "U", "M8", "m8", "O", "V", "f", "c"];
 /// Most dimensions of an array; numpy's own limit.
 const MOST_DIMENSIONS: usize = 64;
 
@@ -14,8 +16,13 @@ pub struct Header {
     pub shape: Vec<usize>,
 }
 
-/// Where in the header, and why.
-type Refusal = (usize, String);
+#[derive(Debug, PartialEq)]
+pub enum Refusal {
+    /// Where in the header, and why.
+    Damaged(usize, String),
+    /// NumPy reads it; we do not.
+    Unsupported(String),
+}
 
 pub fn parse(text: &[u8]) -> Result<Header, Refusal> {
     let mut reader = Reader { text, at: 0 };
@@ -35,7 +42,7 @@ pub fn parse(text: &[u8]) -> Result<Header, Refusal> {
             break;
         }
     }
-    let missing = |key: &str| (text.len(), format!("its header lacks {key:?}"));
+    let missing = |key: &str| Refusal::Damaged(text.len(), format!("its header lacks {key:?}"));
     let (dtype, foreign_order) = descr.ok_or_else(|| missing("descr"))?;
     let fortran_order = fortran_order.ok_or_else(|| missing("fortran_order"))?;
     Ok(Header { dtype, foreign_order, fortran_order, shape: shape.ok_or_else(|| missing("shape"))? })
@@ -44,6 +51,9 @@ pub fn parse(text: &[u8]) -> Result<Header, Refusal> {
 /// `'<f4'` and its kin: byte order, kind, bytes.
 fn element_type(reader: &mut Reader) -> Result<(DType, bool), Refusal> {
     use DType::*;
+    if reader.take(b'[') {
+        return Err(Refusal::Unsupported("structured elements are not read; save each field as an array of its own".to_owned()));
+    }
     let descr = reader.string()?;
     let (order, name) = descr.split_at_checked(1).unwrap_or(("", descr));
     let dtype = match name {
@@ -61,7 +71,10 @@ fn element_type(reader: &mut Reader) -> Result<(DType, bool), Refusal> {
         "f8" => Float64,
         "c8" => Complex64,
         "c16" => Complex128,
-        _ => return Err(reader.refuse(format!("its elements of type {descr:?} are no numbers of ours"))),
+        _ if FOREIGN_KINDS.iter().any(|kind| name.starts_with(kind)) => {
+            return Err(Refusal::Unsupported(format!("elements of type {descr:?} are not read")));
+        }
+        _ => return Err(reader.refuse(format!("its elements of type {descr:?} are not known"))),
     };
     let native = if cfg!(target_endian = "little") { "<" } else { ">" };
     match order {
@@ -78,7 +91,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn refuse(&self, reason: String) -> Refusal {
-        (self.at, reason)
+        Refusal::Damaged(self.at, reason)
     }
     fn skip_space(&mut self) {
         while self.text.get(self.at).is_some_and(|byte| byte.is_ascii_whitespace()) {
@@ -158,11 +171,23 @@ mod tests {
     }
 
     #[test]
+    fn sound_headers_of_other_elements_are_no_damage() {
+        for (text, words) in [
+            (&b"{'descr': '|O', 'fortran_order': False, 'shape': (1,)}"[..], "elements of type \"|O\" are not read"),
+            (b"{'descr': '<M8[ns]', 'fortran_order': False, 'shape': (1,)}", "elements of type \"<M8[ns]\" are not read"),
+            (b"{'descr': '<f16', 'fortran_order': False, 'shape': (1,)}", "elements of type \"<f16\" are not read"),
+            (b"{'descr': [('a', '<f4'), ('b', '<i8')], 'fortran_order': False, 'shape': (3,)}", "structured elements are not read"),
+        ] {
+            assert!(matches!(parse(text), Err(Refusal::Unsupported(reason)) if reason.starts_with(words)), "{words}");
+        }
+    }
+
+    #[test]
     fn anything_else_is_refused_where_it_stands() {
         for (text, at, word) in [
             (&b"['descr']"[..], 0, "'{'"),
-            (b"{'descr': '|O', 'fortran_order': False, 'shape': (1,)}", 14, "|O"),
-            (b"{'descr': [('a', '<f4')], 'shape': (1,)}", 10, "lacks"),
+            (b"{'descr': '<x4', 'fortran_order': False, 'shape': (1,)}", 15, "<x4"),
+            (b"{'descr': 4, 'shape': (1,)}", 10, "lacks"),
             (b"{'descr': '<f4', 'shape': (1,)}", 31, "fortran_order"),
             (b"{'descr': '<f4', 'fortran_order': False, 'shape': (-1,)}", 51, "no size"),
             (b"{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,)}", 51, "no size"),
@@ -170,7 +195,7 @@ mod tests {
             (b"{'descr': '<f4", 11, "does not end"),
             (b"", 0, "'{'"),
         ] {
-            let (position, reason) = parse(text).unwrap_err();
+            let Err(Refusal::Damaged(position, reason)) = parse(text) else { panic!("{:?} is damaged", std::str::from_utf8(text)) };
             assert!(position == at && reason.contains(word), "{:?}: {position} {reason}", std::str::from_utf8(text));
         }
     }

@@ -1,10 +1,10 @@
 //! Shards in tar files (WebDataset): members that share a name up to its first dot are one sample. An index kept beside
 //! each shard gives random access; gzipped shards are unpacked once into memory.
-use super::damage::damaged;
+use super::damage::{damaged, unsupported};
 use super::fingerprint::Fingerprint;
 use super::records::{Records, room};
 use super::root::{OpenFile, Root};
-use super::tar_index::{Member, build, indexed};
+use super::tar_index::{BLOCK, Member, build, indexed};
 use flate2::read::MultiGzDecoder;
 use rustix::fs::MemfdFlags;
 use rustorch_base::{Error, Result, bail, ensure};
@@ -14,8 +14,12 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// Times its size that a gzipped shard may unpack to in memory.
+/// Times its size that a gzipped shard may unpack to in memory. Small ones, of which the blocks of a tar file are the
+/// larger part, may have this many bytes.
 const MOST_UNPACKED: u64 = 16;
+const SMALL_UNPACKED: u64 = 256 << 10;
+/// How compressed files begin that are not read.
+const FOREIGN_COMPRESSIONS: [(&[u8], &str); 3] = [(b"BZh", "bzip2"), (b"\xfd7zXZ", "xz"), (b"\x28\xb5\x2f\xfd", "zstd")];
 
 struct Shard {
     path: PathBuf,
@@ -92,6 +96,7 @@ fn number_classes(records: &mut [Record], prefix: &str) -> (bool, Vec<String>) {
 fn members(opened: OpenFile, root: &Root) -> Result<(File, Vec<Member>)> {
     let gzipped = opened.path.extension().is_some_and(|ending| ending == "gz" || ending == "tgz");
     if !gzipped {
+        refuse_compressed(&opened)?;
         let members = indexed(&opened, root)?;
         return Ok((opened.file, members));
     }
@@ -101,9 +106,21 @@ fn members(opened: OpenFile, root: &Root) -> Result<(File, Vec<Member>)> {
     Ok((unpacked, members))
 }
 
+fn refuse_compressed(opened: &OpenFile) -> Result<()> {
+    let mut begin = [0; BLOCK as usize];
+    // a file shorter than a block is no tar file, which the reader of headers says
+    if opened.file.read_exact_at(&mut begin, 0).is_err() || begin[257..].starts_with(b"ustar") {
+        return Ok(());
+    }
+    match FOREIGN_COMPRESSIONS.iter().find(|(magic, _)| begin.starts_with(magic)) {
+        Some((_, name)) => Err(unsupported(&opened.path, format_args!("{name} is not unpacked here; unpack it to a .tar file first"))),
+        None => Ok(()),
+    }
+}
+
 /// The tar file in a gzipped one, in memory without a name.
 fn unpack(opened: &OpenFile) -> Result<File> {
-    let limit = opened.len.saturating_mul(MOST_UNPACKED);
+    let limit = opened.len.saturating_mul(MOST_UNPACKED).max(SMALL_UNPACKED);
     let words = |e: std::io::Error| Error::os(format!("{e}: unpacking '{}' into memory", opened.path.display()));
     let memory = rustix::fs::memfd_create("rustorch-tar", MemfdFlags::CLOEXEC).map_err(|e| words(e.into()))?;
     let mut memory = File::from(memory);

@@ -16,7 +16,9 @@ use tar::{Archive, Entry, EntryType};
 /// Raised when the layout of the index changes.
 const VERSION: u32 = 1;
 /// A tar file is a sequence of blocks of this size.
-const BLOCK: u64 = 512;
+pub const BLOCK: u64 = 512;
+/// Ending of the member that holds a sample's class.
+const CLASS: &str = "cls";
 /// Longest `.cls` member: a number and its line's end.
 const LONGEST_CLASS: u64 = 32;
 
@@ -107,11 +109,12 @@ pub fn build(file: &File, path: &Path, len: u64) -> Result<Vec<Member>> {
     let mut end = 0;
     for entry in archive.entries_with_seek().map_err(|e| damaged(path, 0, e))? {
         let mut entry = entry.map_err(|e| damaged(path, end, e))?;
+        let name = name_of(&mut entry, path)?;
         let (offset, size) = (entry.raw_file_position(), entry.size());
         let last = offset.checked_add(size).filter(|&last| last <= len);
         let last = last.ok_or_else(|| damaged(path, len, format_args!("it ends within the {size} bytes of the member at {offset}")))?;
         end = last.next_multiple_of(BLOCK);
-        if let Some((key, ending)) = name_of(&entry, path)? {
+        if let Some((key, ending)) = name {
             if open.as_ref().is_none_or(|sample| sample.key != key) {
                 members.extend(open.replace(Sample::new(key)).and_then(Sample::finish));
             }
@@ -127,21 +130,48 @@ pub fn build(file: &File, path: &Path, len: u64) -> Result<Vec<Member>> {
     Ok(members)
 }
 
-/// Key and ending of a plain member whose name has a dot; `None` for folders, links and the like.
-fn name_of(entry: &Entry<ReadAt>, path: &Path) -> Result<Option<(String, String)>> {
-    match entry.header().entry_type() {
-        EntryType::Regular | EntryType::Continuous => {}
-        EntryType::GNUSparse => return Err(unsupported(path, "members with holes are not read; make the tar file without --sparse")),
-        _ => return Ok(None),
+/// Key and ending of a plain member whose name has a dot; `None` for folders and the like.
+fn name_of(entry: &mut Entry<ReadAt>, path: &Path) -> Result<Option<(String, String)>> {
+    let kind = entry.header().entry_type();
+    if !matches!(kind, EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse | EntryType::Link | EntryType::Symlink) {
+        return Ok(None);
+    }
+    let at = entry.raw_header_position();
+    if kind == EntryType::GNUSparse || has_holes(entry).map_err(|e| damaged(path, at, e))? {
+        return Err(unsupported(path, format_args!("{} has holes, which are not read; make the tar file without --sparse", quoted(entry))));
     }
     let bytes = entry.path_bytes();
     let Ok(name) = std::str::from_utf8(&bytes) else {
-        return Err(damaged(path, entry.raw_header_position(), "a member's name is not UTF-8"));
+        return Err(damaged(path, at, format_args!("a member's name is not UTF-8: {}", quoted(entry))));
     };
     let name = name.trim_start_matches("./");
     let folder = name.rfind('/').map_or(0, |slash| slash + 1);
-    let Some(dot) = name[folder..].find('.') else { return Ok(None) };
-    Ok((dot > 0).then(|| (name[..folder + dot].to_owned(), name[folder + dot + 1..].to_lowercase())))
+    let Some(dot) = name[folder..].find('.').filter(|&dot| dot > 0) else { return Ok(None) };
+    let (key, ending) = (name[..folder + dot].to_owned(), name[folder + dot + 1..].to_lowercase());
+    if matches!(kind, EntryType::Regular | EntryType::Continuous) {
+        return Ok(Some((key, ending)));
+    }
+    // a sample must not be missed in silence
+    if ENDINGS.contains(&&*ending) || ending == CLASS {
+        let remedy = "make the tar file with --dereference --hard-dereference";
+        return Err(unsupported(path, format_args!("{} is a link, which is not followed; {remedy}", quoted(entry))));
+    }
+    Ok(None)
+}
+
+/// GNU tar notes holes so where it writes the format of POSIX.
+fn has_holes(entry: &mut Entry<ReadAt>) -> std::io::Result<bool> {
+    let Some(extensions) = entry.pax_extensions()? else { return Ok(false) };
+    for extension in extensions {
+        if extension?.key_bytes().starts_with(b"GNU.sparse.") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn quoted(entry: &Entry<ReadAt>) -> String {
+    format!("'{}'", String::from_utf8_lossy(&entry.path_bytes()))
 }
 
 /// A sample whose members are being met.
@@ -161,7 +191,7 @@ impl Sample {
             if self.image.replace((at, entry.size())).is_some() {
                 return Err(damaged(path, at, format_args!("sample '{}' has two images", self.key)));
             }
-        } else if ending == "cls" {
+        } else if ending == CLASS {
             let mut text = String::new();
             let read = entry.by_ref().take(LONGEST_CLASS).read_to_string(&mut text);
             let number = read.ok().and_then(|_| text.trim().parse().ok());

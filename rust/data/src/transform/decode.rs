@@ -62,6 +62,10 @@ fn jpeg<'a>(bytes: &[u8], decoded: &'a mut PixelBuffer) -> Result<(&'a [u8], Siz
     if width * height > JPEG_PIXELS_A_BYTE * bytes.len() {
         return Err(format!("{} bytes cannot hold {width} x {height} pixels", bytes.len()));
     }
+    // the decoder makes up what the last block lacks; Pillow refuses such a file, too
+    if !has_end_marker(bytes) {
+        return Err(format!("it ends before its end marker, after {} bytes", bytes.len()));
+    }
     let needed = decoder.output_buffer_size().ok_or("its header has no size")?;
     if needed != 3 * width * height {
         return Err("its colours cannot be turned to RGB".to_owned());
@@ -69,6 +73,25 @@ fn jpeg<'a>(bytes: &[u8], decoded: &'a mut PixelBuffer) -> Result<(&'a [u8], Siz
     let out = decoded.bytes(needed).map_err(|e| e.message)?;
     decoder.decode_into(out).map_err(|e| e.to_string())?;
     Ok((out, size))
+}
+
+/// An end marker follows the image's data. A thumbnail's, which lies in a segment of the header, does not count.
+fn has_end_marker(bytes: &[u8]) -> bool {
+    // data holds no such bytes, and a file that ends within its header has nothing to decode
+    if bytes.ends_with(&[0xff, 0xd9]) {
+        return true;
+    }
+    let mut at = 2;
+    while let Some(found) = bytes.get(at..).and_then(|rest| rest.iter().position(|&byte| byte == 0xff)) {
+        at += found + 1;
+        match bytes.get(at) {
+            Some(0xd9) => return true,
+            // a byte of the data that is 0xff, a restart, or padding
+            None | Some(0x00 | 0x01 | 0xd0..=0xd8 | 0xff) => {}
+            Some(_) => at += bytes.get(at + 1..at + 3).map_or(1, |len| 1 + usize::from(u16::from_be_bytes([len[0], len[1]]))),
+        }
+    }
+    false
 }
 
 fn png<'a>(bytes: &[u8], decoded: &'a mut PixelBuffer, rgb: &'a mut PixelBuffer) -> Result<(&'a [u8], Size), Refusal> {
