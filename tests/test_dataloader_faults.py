@@ -221,4 +221,7 @@ def test_nothing_is_left_behind() -> None:
     broken_off = iter(DataLoader(range(100), num_workers=2))
     next(broken_off)
     del broken_off
+    persistent = DataLoader(range(4), num_workers=2, persistent_workers=True)
+    list(persistent)
+    del persistent
     assert state() == before

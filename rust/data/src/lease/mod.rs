@@ -91,6 +91,6 @@ pub struct Limits {
 }
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { lease: Duration::from_mins(1), stop: Duration::from_millis(150), deaths: 3 }
+        Limits { lease: Duration::from_mins(1), stop: Duration::from_millis(50), deaths: 3 }
     }
 }

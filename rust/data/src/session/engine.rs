@@ -3,7 +3,8 @@ use super::child::{Beside, Child};
 use super::crew::{Crew, right};
 use super::report;
 use super::signals;
-use super::starter::{Start, Starter};
+use super::spare::Spare;
+use super::starter::{SPARE, Start, Starter};
 use super::{GRACE, Job, Launch, OnDeath, Options, Shared, Skipped};
 use crate::feed::{Feed, Keys, Next, Task};
 use crate::frame::{self, ToSession, ToWorker};
@@ -34,6 +35,7 @@ pub(super) struct Engine {
     feed: Arc<dyn Feed>,
     book: Leases<Task>,
     crew: Crew,
+    spare: Spare,
     job: Option<Arc<Job>>,
     next_id: u32,
     begin: Instant,
@@ -67,6 +69,7 @@ impl Engine {
             feed,
             book,
             crew,
+            spare: Spare::default(),
             job: None,
             next_id: SESSION + 1,
             begin,
@@ -88,6 +91,7 @@ impl Engine {
             self.bury_the_dead();
             self.tick();
             starved = self.lease();
+            self.keep_a_spare();
         }
         self.end();
     }
@@ -114,12 +118,23 @@ impl Engine {
                 }
             }
         }
+        let spare = descriptors.len();
+        if let Some(child) = self.spare.child() {
+            descriptors.push(child.life());
+            descriptors.extend(child.voices()[1]);
+        }
         let ready =
             poll::readable(&descriptors, timeout).map_err(|error| Error::os(format!("a data loader's session cannot wait: {error}")))?;
         self.dead = lives.into_iter().filter(|(at, _)| ready[*at]).map(|(_, id)| id).collect();
         if ready[0] {
             self.shared.wake.clear();
             self.take_job();
+        }
+        if ready[spare..].contains(&true) {
+            self.spare.overhear();
+            if ready[spare] {
+                self.spare.bury();
+            }
         }
         for (at, id, voice) in speakers {
             match (ready[at], voice) {
@@ -185,6 +200,7 @@ impl Engine {
             self.hear(id);
             let Some(child) = self.crew.children.remove(&id) else { continue };
             let (cause, words) = child.bury();
+            self.spare.want();
             self.book.died(id, cause, &words, &mut self.crew);
         }
         self.act();
@@ -197,6 +213,9 @@ impl Engine {
         }
         self.ticked = now;
         self.book.tick(&mut self.crew, now);
+        if self.book.has_suspects() {
+            self.spare.want();
+        }
         for child in self.crew.children.values_mut() {
             child.flush();
             if child.hung_up.is_some_and(|since| now.saturating_sub(since) > LEAVING) {
@@ -204,7 +223,9 @@ impl Engine {
             }
         }
         if self.starter.is_busy() {
-            self.starter.free_stuck(&self.processes(), now, self.options.limits.stop);
+            let mut known = self.processes();
+            known.extend(self.spare.child().map(Child::id));
+            self.starter.free_stuck(&known, now, self.options.limits.stop);
         }
         self.crew.forget_old_rings();
         self.act();
@@ -258,30 +279,47 @@ impl Engine {
     }
 
     fn start_worker(&mut self, place: u32) {
-        let start = Start { id: self.next_id, place };
+        let id = self.next_id;
         self.next_id += 1;
+        match self.spare.take() {
+            Some(child) => self.admit(id, place, child),
+            None => self.start(Start { id, place }),
+        }
+    }
+    fn start(&mut self, start: Start) {
         if !self.starter.start(start, self.now()) {
             self.fail(ErrorKind::Runtime, "the thread that starts DataLoader workers has ended".into());
+        }
+    }
+    /// Only while nothing else is being started: a place that is empty comes first.
+    fn keep_a_spare(&mut self) {
+        if self.spare.is_missing() && !self.starter.is_busy() && self.book.is_manned() {
+            self.start(Start { id: SPARE, place: SPARE });
         }
     }
     fn welcome(&mut self) {
         while let Some((Start { id, place }, started)) = self.starter.finished() {
             match started {
-                Ok(child) => {
-                    self.crew.children.insert(id, child);
-                    self.book.started(id, place, self.now());
-                    self.send_job(id);
-                    let processes = self.processes();
-                    let mut public = self.shared.public();
-                    public.status.processes = processes;
-                    public.status.restarts = u64::from(id.saturating_sub(self.options.workers));
-                }
+                Ok(child) if id == SPARE => self.spare.keep(child),
+                Ok(child) => self.admit(id, place, child),
+                Err(_) if id == SPARE => self.spare.give_up(),
                 Err(error) => {
                     let program = self.program.to_string_lossy();
                     self.fail(ErrorKind::Os, format!("a DataLoader worker cannot be started ({program}): {error}"));
                 }
             }
         }
+    }
+    /// The process is the worker with this id from now on.
+    fn admit(&mut self, id: u32, place: u32, mut child: Child) {
+        child.place = place;
+        self.crew.children.insert(id, child);
+        self.book.started(id, place, self.now());
+        self.send_job(id);
+        let processes = self.processes();
+        let mut public = self.shared.public();
+        public.status.processes = processes;
+        public.status.restarts = u64::from(id.saturating_sub(self.options.workers));
     }
     fn processes(&self) -> Vec<u32> {
         let mut processes: Vec<(u32, u32)> = self.crew.children.values().map(|child| (child.place, child.id())).collect();
@@ -314,6 +352,9 @@ impl Engine {
     /// Workers that do not leave by themselves are killed.
     fn end(mut self) {
         let begin = Instant::now();
+        if let Some(spare) = self.spare.take() {
+            self.crew.children.insert(SPARE, spare);
+        }
         self.crew.children.values().for_each(Child::hang_up);
         while !self.crew.children.is_empty() && begin.elapsed() < GRACE {
             let descriptors: Vec<_> = self.crew.children.values().map(Child::life).collect();

@@ -13,6 +13,7 @@ mod crew;
 mod engine;
 mod report;
 mod signals;
+mod spare;
 mod starter;
 
 use crate::feed::Feed;

@@ -12,6 +12,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+/// The id with which a process is asked for that has no place yet.
+pub(super) const SPARE: u32 = u32::MAX;
+
 /// A start that was asked for.
 #[derive(Clone, Copy)]
 pub(super) struct Start {
@@ -71,7 +74,7 @@ impl Starter {
     /// Kills a child that has been stopped before its exec for longer than `patience`: all children of the thread that the
     /// session does not know (`known`) and that are stopped.
     pub fn free_stuck(&self, known: &[u32], now: Duration, patience: Duration) {
-        let Some((_, since)) = self.pending.first_key_value() else { return };
+        let Some(since) = self.pending.values().min() else { return };
         if now.saturating_sub(*since) < patience {
             return;
         }

@@ -1,6 +1,7 @@
 //! One thing each.
+use crate::soak::workers as children_of;
 use crate::trainer::{Trainer, job, launch, order};
-use crate::worker::Plan;
+use crate::worker::{Plan, SLOW_START};
 use rustix::process::{Pid, Signal, kill_process};
 use rustorch_base::ErrorKind;
 use rustorch_data::client::{Client, Next};
@@ -22,6 +23,9 @@ pub fn signal(process: u32, signal: Signal) {
 }
 pub fn alive(process: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{process}/stat")).is_ok_and(|stat| !stat.contains(") Z"))
+}
+fn children() -> Vec<u32> {
+    children_of(std::process::id())
 }
 /// The sample at place 5 of batch `number`.
 fn sample_of(number: u64) -> u64 {
@@ -124,6 +128,36 @@ pub fn streams_are_replayed_after_a_kill() {
         assert_eq!(trainer.next().unwrap(), if number < 60 { Kind::Data } else { Kind::End });
     }
     assert!(trainer.session().status().restarts >= 5);
+}
+
+/// Starting a worker takes as long as an interpreter on a busy machine. Whoever met a death once, meets the next two
+/// at once without waiting for a start.
+pub fn after_a_death_a_spare_is_kept() {
+    let slow = Duration::from_millis(400);
+    let mut launch = launch();
+    launch.environment.push((SLOW_START.into(), slow.as_millis().to_string().into()));
+    let mut trainer = Trainer::with(launch, &plan(), 0, u64::MAX, None, Options::default());
+    let workers = |trainer: &Trainer| trainer.session().status().processes;
+    let mut wait = || {
+        let begin = Instant::now();
+        trainer.next().unwrap();
+        (begin.elapsed(), workers(&trainer), children())
+    };
+    let (_, first, all) = wait();
+    assert_eq!((first.len(), all.len()), (2, 2), "without trouble there is no spare");
+    signal(first[0], Signal::KILL);
+    // the successor starts, and after it the spare
+    let begin = Instant::now();
+    while begin.elapsed() < slow * 5 / 2 {
+        assert!(wait().0 < slow / 2, "the other worker goes on");
+    }
+    let (_, pair, all) = wait();
+    assert_eq!((pair.len(), all.len()), (2, 3));
+    pair.iter().for_each(|&worker| signal(worker, Signal::KILL));
+    let longest = (0..20).map(|_| wait().0).max().unwrap();
+    assert!(longest < slow / 2, "{longest:?}");
+    let spare = all.iter().find(|process| !pair.contains(process)).unwrap();
+    assert!(workers(&trainer).contains(spare));
 }
 
 pub fn nothing_is_left_behind() {

@@ -4,6 +4,7 @@
 mod cases;
 mod measure;
 mod soak;
+mod stalls;
 mod trainer;
 mod worker;
 
@@ -23,6 +24,7 @@ fn main() {
         ("workers_that_never_work_end_the_session", cases::workers_that_never_work_end_the_session),
         ("a_program_that_is_not_there_is_named", cases::a_program_that_is_not_there_is_named),
         ("streams_are_replayed_after_a_kill", cases::streams_are_replayed_after_a_kill),
+        ("after_a_death_a_spare_is_kept", cases::after_a_death_a_spare_is_kept),
         ("nothing_is_left_behind", cases::nothing_is_left_behind),
         ("workers_die_with_their_trainer", cases::workers_die_with_their_trainer),
         ("restarts_take_milliseconds", measure::restarts_take_milliseconds),

@@ -126,7 +126,13 @@ impl Encoded for Batch {
     }
 }
 
+/// The environment variable that says how many milliseconds a worker takes before it hears of a job.
+pub const SLOW_START: &str = "RUSTORCH_TEST_SLOW_START";
+
 pub fn main() {
+    if let Some(pause) = std::env::var(SLOW_START).ok().and_then(|pause| pause.parse().ok()) {
+        std::thread::sleep(Duration::from_millis(pause));
+    }
     let Some(mut worker) = Worker::attach().unwrap() else { return };
     let plan: Plan = postcard::from_bytes(&worker.job().bytes).unwrap();
     assert!(worker.take_blob().is_some());

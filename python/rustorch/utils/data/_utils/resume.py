@@ -5,6 +5,7 @@ draw from a given generator, that generator's state) and how many samples were h
 nor the batch size is part of it, except for streams, which only their workers know.
 """
 
+import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import chain, islice
@@ -64,7 +65,8 @@ class Progress:
     """
 
     def __init__(self, loader: Any, resumed: State | None, epoch: int = 0, base_seed: int | None = None) -> None:
-        self._loader = loader
+        # A loader whose workers stay holds the iterator that holds this: no cycle may keep the workers.
+        self._loader_while_it_lives = weakref.ref(loader)
         self._resumed = resumed
         if resumed is not None:
             for generator, state in zip(_generators(loader), resumed["generators"], strict=True):
@@ -88,6 +90,10 @@ class Progress:
             for _ in range(1, self._openings):
                 positions = self._positions()
             self.indices = self._from_here(positions)
+
+    @property
+    def _loader(self) -> Any:
+        return self._loader_while_it_lives()
 
     def _draw_base_seed(self) -> int:
         """Drawn without workers too: what is drawn afterwards depends on it."""
