@@ -1,5 +1,7 @@
 """Pipelines: sources, steps, order, batches, places in the stream."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -152,6 +154,24 @@ def test_damaged_and_missing_files_are_named(tmp_path) -> None:
     (tmp_path / "bad.npy").write_bytes(b"no array")
     with pytest.raises(RuntimeError, match="bad.npy.* is damaged at byte"):
         data.npy(tmp_path / "bad.npy").batch(4)
+
+
+def test_threads_share_an_epoch(arrays) -> None:
+    pipeline, _, labels = arrays
+    with pipeline.batch(2) as batches:
+        for _ in range(2):
+            epoch, seen = iter(batches), []
+
+            def take(epoch=epoch, seen=seen) -> None:
+                for *_, numbers in epoch:
+                    seen.extend(numbers.tolist())
+
+            threads = [threading.Thread(target=take) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(30)
+            assert sorted(seen) == sorted(labels.tolist())
 
 
 def test_wrong_numbers_are_refused_where_they_stand(arrays) -> None:

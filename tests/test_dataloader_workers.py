@@ -320,6 +320,37 @@ def test_an_exception_comes_with_class_and_traceback_and_the_rest_follows(worker
     assert list(batches) == []
 
 
+@pytest.mark.parametrize("exception", [SystemExit(4), KeyboardInterrupt()])
+def test_what_ends_a_process_in_a_worker_does_not_end_the_caller(exception) -> None:
+    def sample(index):
+        if index == 1:
+            raise exception
+        return index
+
+    batches = iter(DataLoader(Function(sample, 3), num_workers=1))
+    assert next(batches).tolist() == [0]
+    with pytest.raises(RuntimeError, match=f"Caught {type(exception).__name__} in DataLoader worker process 0"):
+        next(batches)
+    assert next(batches).tolist() == [2]
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_threads_share_an_iterator(native) -> None:
+    numbers = TensorDataset(torch.arange(300)) if native else Function(lambda index: (index,), 300)
+    batches, seen = iter(DataLoader(numbers, num_workers=2)), []
+
+    def take() -> None:
+        for (number,) in batches:
+            seen.append(int(number))
+
+    threads = [threading.Thread(target=take) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(seen) == list(range(300))
+
+
 def test_an_exception_of_worker_init_fn_arrives() -> None:
     def fail(worker):
         raise ValueError(f"no {worker}")

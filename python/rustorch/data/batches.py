@@ -1,5 +1,6 @@
 """Batches of a pipeline: epochs that run on, so that the next one is prepared before this one has ended."""
 
+import threading
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -117,14 +118,17 @@ class _Epoch:
         self._stream = stream
         self._client = stream._client
         self._is_over = False
+        # Threads may share an epoch: each batch goes to one of them.
+        self._one_at_a_time = threading.Lock()
 
     def __iter__(self) -> "_Epoch":
         return self
 
     def __next__(self) -> Any:
-        if self._is_over or self._client is not self._stream._client:
-            raise StopIteration
-        batch, self._is_over = self._stream._next()
+        with self._one_at_a_time:
+            if self._is_over or self._client is not self._stream._client:
+                raise StopIteration
+            batch, self._is_over = self._stream._next()
         return batch
 
 

@@ -177,6 +177,7 @@ impl Reader {
         let indices = indices(task)?;
         let source = self.shared.source.clone();
         let layout = self.layout(indices.len())?;
+        ring.prepare(lease.slot as usize, layout.bytes())?;
         // SAFETY: the slot is leased to this reader, and this is its one slice.
         let area = unsafe { ring.area(lease.slot as usize) };
         let (mut buffers, _) = layout.begin(area)?;

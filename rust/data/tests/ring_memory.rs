@@ -33,6 +33,21 @@ fn another_mapping_sees_the_same_slots() {
     assert_eq!(other.count(State::Free), 4);
 }
 
+/// A ring of gigabytes costs what is used of it.
+#[test]
+fn a_large_ring_gets_the_pages_of_a_slot_when_it_is_written() {
+    const SLOT: usize = 100 << 20;
+    let ring = Ring::create(3, SLOT).unwrap();
+    let held = || rustix::fs::fstat(ring.descriptor()).unwrap().st_blocks as usize * 512;
+    assert!(held() <= 1 << 16, "{}", held());
+    ring.prepare(1, 5000).unwrap();
+    assert!((8192..1 << 17).contains(&held()), "{}", held());
+    // SAFETY: nobody else has the ring, and this is the only slice of the slot.
+    unsafe { ring.area(1)[..5000].fill(7) };
+    let small = Ring::create(3, 5000).unwrap();
+    assert_eq!(rustix::fs::fstat(small.descriptor()).unwrap().st_blocks as usize * 512, small.bytes());
+}
+
 #[test]
 fn the_farthest_batch_is_taken_back_for_an_earlier_one() {
     let ring = Ring::create(2, 64).unwrap();

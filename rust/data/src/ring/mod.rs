@@ -10,16 +10,23 @@ use crate::sys::{mapping::Mapping, memory_file};
 use layout::{Layout, RingHeader};
 use rustorch_base::{Error, Result, bail, ensure};
 use slot::{Label, SlotHeader};
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst, fence};
 use word::{Lease, State};
 
-/// One mapping of a ring. The memory is shared with other processes; pins and the hook below are this process's own.
+/// A ring up to this size has all its pages from the start. A larger one, of which often only some slots are in use, gets
+/// a slot's pages when the slot is first written: touching gigabytes takes seconds.
+const WHOLE: usize = 64 << 20;
+
+/// One mapping of a ring. The memory is shared with other processes; what follows the file is this process's own.
 pub struct Ring {
     mapping: Mapping,
     layout: Layout,
     file: OwnedFd,
+    /// How many bytes of each slot this process has pages of, where the ring did not get them at once.
+    entered: Box<[AtomicUsize]>,
     pins: Box<[AtomicBool]>,
     pinned: AtomicUsize,
     frozen: AtomicBool,
@@ -38,9 +45,10 @@ impl Ring {
     /// A new ring in sealed memory. Errors: too little memory is refused with the number of bytes.
     pub fn create(slots: usize, slot_bytes: usize) -> Result<Ring> {
         let layout = Layout::new(slots, slot_bytes)?;
-        let file = memory_file::create("rustorch-ring", layout.len() as u64)?;
+        let now = if layout.len() <= WHOLE { layout.len() } else { layout.slot_data(0) };
+        let file = memory_file::create_in_part("rustorch-ring", layout.len() as u64, now as u64)?;
         let ring = Ring::map(file, layout)?;
-        ring.mapping.populate();
+        ring.populate(0..now)?;
         let (magic, version, slots, slot_bytes, data_offset) = layout.header();
         // SAFETY: the mapping is at least a page, page aligned, and nobody else has it yet. A zeroed header and zeroed
         // slots are valid: bells that never rang, free slots of generation 0.
@@ -69,7 +77,27 @@ impl Ring {
     fn map(file: OwnedFd, layout: Layout) -> Result<Ring> {
         let mapping = Mapping::shared(&file, layout.len()).map_err(|error| Error::os(format!("the ring cannot be mapped: {error}")))?;
         let pins = (0..layout.slots).map(|_| AtomicBool::new(false)).collect();
-        Ok(Ring { mapping, layout, file, pins, pinned: AtomicUsize::new(0), frozen: AtomicBool::new(false), on_freed: OnceLock::new() })
+        let entered = (0..layout.slots).map(|_| AtomicUsize::new(0)).collect();
+        let (pinned, frozen, on_freed) = (AtomicUsize::new(0), AtomicBool::new(false), OnceLock::new());
+        Ok(Ring { mapping, layout, file, entered, pins, pinned, frozen, on_freed })
+    }
+
+    fn populate(&self, range: Range<usize>) -> Result<()> {
+        let bytes = range.len();
+        self.mapping
+            .populate(range)
+            .map_err(|error| Error::out_of_memory(format!("{bytes} bytes of shared memory for a batch cannot be had: {error}")))
+    }
+
+    /// Sees to it that a slot has pages for its first `bytes` bytes. Errors: too little memory.
+    pub fn prepare(&self, slot: usize, bytes: usize) -> Result<()> {
+        if self.layout.len() <= WHOLE || self.entered[slot].load(Relaxed) >= bytes {
+            return Ok(());
+        }
+        let start = self.layout.slot_data(slot);
+        self.populate(start..start + bytes.min(self.layout.slot_bytes))?;
+        self.entered[slot].store(bytes, Relaxed);
+        Ok(())
     }
 
     pub fn slots(&self) -> usize {

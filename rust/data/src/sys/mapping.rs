@@ -1,6 +1,8 @@
 //! A mapping of a file that unmaps itself.
+use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, munmap};
 use std::io::{Error, ErrorKind, Result};
+use std::ops::Range;
 use std::os::fd::AsFd;
 use std::ptr::NonNull;
 
@@ -40,11 +42,17 @@ impl Mapping {
         self.len == 0
     }
 
-    /// Enters every page into this process's tables now, in one call, so that first accesses do not pay for it one by one.
-    pub fn populate(&self) {
-        // SAFETY: the range is this mapping; the advice changes no content. A kernel that does not know it says so, and
-        // pages are then entered at first access.
-        let _ = unsafe { madvise(self.start.as_ptr().cast(), self.len, Advice::LinuxPopulateWrite) };
+    /// Makes the pages of a range, where they do not exist, and enters them into this process's tables now, in one call, so
+    /// that first accesses do not pay for it one by one. The range begins at a page. Errors: too little memory.
+    pub fn populate(&self, range: Range<usize>) -> Result<()> {
+        assert!(range.start <= range.end && range.end <= self.len, "{range:?} of {} bytes", self.len);
+        // SAFETY: the range lies in this mapping; the advice changes no content.
+        let done = unsafe { madvise(self.start.as_ptr().add(range.start).cast(), range.len(), Advice::LinuxPopulateWrite) };
+        match done {
+            // a kernel from before 5.14 does not know the advice: pages are made and entered at first access
+            Err(Errno::INVAL) | Ok(()) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

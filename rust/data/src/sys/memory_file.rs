@@ -1,4 +1,4 @@
-//! Anonymous memory as a file that other processes can map: sized once, filled with pages at once, then sealed.
+//! Anonymous memory as a file that other processes can map: sized once, filled with pages, then sealed.
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, fcntl_get_seals, fstat, ftruncate, memfd_create};
 use rustorch_base::{Error, Result};
 use std::fs::read_to_string;
@@ -10,6 +10,11 @@ const SIZE_SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW);
 /// A memory file of `bytes` bytes that nobody, its creator included, can resize. Its pages exist when this returns, so no
 /// access to a mapping of it can fail with SIGBUS. Errors: too little memory is refused with the number of bytes.
 pub fn create(name: &str, bytes: u64) -> Result<OwnedFd> {
+    create_in_part(name, bytes, bytes)
+}
+
+/// The same with the pages of the first `now` bytes only. The others are made when a mapping of them is populated.
+pub fn create_in_part(name: &str, bytes: u64, now: u64) -> Result<OwnedFd> {
     let refuse = |why: String| Error::out_of_memory(format!("the data service needs {bytes} bytes of shared memory for batches: {why}"));
     if let Some(free) = available()
         && bytes > free
@@ -19,7 +24,7 @@ pub fn create(name: &str, bytes: u64) -> Result<OwnedFd> {
     let reserve = || -> rustix::io::Result<OwnedFd> {
         let file = memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
         ftruncate(&file, bytes)?;
-        rustix::io::retry_on_intr(|| fallocate(&file, FallocateFlags::empty(), 0, bytes))?;
+        rustix::io::retry_on_intr(|| fallocate(&file, FallocateFlags::empty(), 0, now))?;
         fcntl_add_seals(&file, SIZE_SEALS | SealFlags::SEAL)?;
         Ok(file)
     };
@@ -69,6 +74,12 @@ mod tests {
         assert!(ftruncate(&file, 4096).is_err());
         assert!(ftruncate(&file, 16384).is_err());
         assert_eq!(fstat(&file).unwrap().st_blocks * 512, 8192);
+    }
+
+    #[test]
+    fn the_rest_of_its_pages_may_come_later() {
+        let file = create_in_part("test", 1 << 20, 4096).unwrap();
+        assert_eq!((sealed_len(&file).unwrap(), fstat(&file).unwrap().st_blocks * 512), (Some(1 << 20), 4096));
     }
 
     #[test]

@@ -116,6 +116,7 @@ fn write<B: Encoded>(ring: &Ring, right: word::Lease, number: u64, batch: B) -> 
     if layout.bytes() > ring.slot_bytes() {
         return Ok(Written::TooLarge { bytes: layout.bytes(), batch });
     }
+    ring.prepare(right.slot as usize, layout.bytes())?;
     // SAFETY: the slot is leased to this worker, which answers for the lease after this call and makes no other slice.
     let area = unsafe { ring.area(right.slot as usize) };
     let (buffers, skeleton) = layout.begin(area)?;

@@ -29,6 +29,9 @@ class ExceptionWrapper:
     def reraise(self) -> NoReturn:
         """Raises an exception of the original class with the worker's traceback as its text."""
         text = f"Caught {self.exc_type.__name__} {self.where}.\nOriginal {self.exc_msg}"
+        if not issubclass(self.exc_type, Exception):
+            # What ends a worker (SystemExit, KeyboardInterrupt) is not to end the caller.
+            raise RuntimeError(text)
         if self.exc_type is KeyError:
             text = _PlainKeyErrorText(text)
         elif getattr(self.exc_type, "message", None):

@@ -1,5 +1,6 @@
 """One pass over a loader: what all ways of loading share, and the way without workers."""
 
+import threading
 import warnings
 from typing import Any
 
@@ -23,6 +24,8 @@ class _BaseDataLoaderIter:
         self._timeout = loader.timeout
         self._collate_fn = loader.collate_fn
         self._persistent_workers = loader.persistent_workers
+        # Threads may share an iterator: each batch goes to one of them.
+        self._one_at_a_time = threading.Lock()
         self._warn_of_pinning(loader)
         self._begin(loader)
 
@@ -68,6 +71,10 @@ class _BaseDataLoaderIter:
         raise NotImplementedError
 
     def __next__(self) -> Any:
+        with self._one_at_a_time:
+            return self._next_batch()
+
+    def _next_batch(self) -> Any:
         try:
             batch, samples = self._next_data()
         except StopIteration:
@@ -80,7 +87,7 @@ class _BaseDataLoaderIter:
                 f"Length of IterableDataset {self._dataset} was reported to be {self._told_length}"
                 f"(when accessing len(dataloader)), but {self._num_yielded} samples have been fetched. "
                 + self._advice_on_length,
-                stacklevel=2,
+                stacklevel=3,
             )
         return batch
 

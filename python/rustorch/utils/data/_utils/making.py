@@ -52,7 +52,7 @@ class Maker:
                 if keys is None:
                     return self._of_stream(position)
                 return self._of_keys(pickle.loads(keys) if isinstance(keys, bytes) else keys)
-        except Exception:
+        except BaseException:
             failure = self._failure()
         return failed(failure)
 
