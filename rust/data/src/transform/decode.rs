@@ -13,8 +13,8 @@ const MOST_PIXELS: usize = 100 << 20;
 /// What the PNG decoder may allocate besides the picture (text, colour profiles).
 const PNG_LIMIT: usize = 8 << 20;
 
-/// Most pixels that a byte of JPEG can stand for: an 8 x 8 block takes one bit at least.
-const JPEG_PIXELS_A_BYTE: usize = 512;
+/// Most blocks of 8 x 8 pixels that a byte of JPEG can stand for: each takes one bit at least.
+const JPEG_BLOCKS_A_BYTE: usize = 8;
 
 /// Width and height of a decoded image.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,7 +59,7 @@ fn jpeg<'a>(bytes: &[u8], decoded: &'a mut PixelBuffer) -> Result<(&'a [u8], Siz
     decoder.decode_headers().map_err(|e| e.to_string())?;
     let (width, height) = decoder.dimensions().ok_or("its header has no size")?;
     let size = checked(width, height)?;
-    if width * height > JPEG_PIXELS_A_BYTE * bytes.len() {
+    if width.div_ceil(8) * height.div_ceil(8) > JPEG_BLOCKS_A_BYTE * bytes.len() {
         return Err(format!("{} bytes cannot hold {width} x {height} pixels", bytes.len()));
     }
     // the decoder makes up what the last block lacks; Pillow refuses such a file, too
