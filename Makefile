@@ -19,7 +19,7 @@ SEED ?=
 CRATES_WITHOUT_PYTHON := -p rustorch-base -p rustorch-kernels -p rustorch-core -p rustorch-data
 EXTENSION := python/rustorch/_C.abi3.so
 
-.PHONY: help train test soak dev lint fmt stubs bench wheel notices clean need-cargo test-rust test-python
+.PHONY: help train test soak memcheck dev lint fmt stubs bench wheel notices clean need-cargo test-rust test-python
 
 help:  ## Show this list
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{ printf "%-22s%s\n", $$1, $$2 }'
@@ -42,6 +42,11 @@ soak: dev $(VENV)/.dev  ## Kill and stop processes of the data service at random
 	  RUSTORCH_TEST_SEED=$$((seed + round)) cargo test --locked -q -p rustorch-data --test daemon killed; \
 	  $(PY) -m pytest -q tests/test_dataloader_faults.py tests/test_data_command.py -k kill; \
 	done; echo "soak: seed $$seed: nothing was lost, nothing came twice, nothing was left behind"
+
+memcheck: need-cargo $(VENV)/.python  ## The data service's ring under valgrind, which has to be installed
+	@command -v valgrind > /dev/null || { echo "install valgrind (Debian and Ubuntu: apt install valgrind), then run make again." >&2; exit 1; }
+	CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite" \
+	  cargo test --locked -p rustorch-data --test ring_memory
 
 dev: need-cargo $(VENV)/.python  ## Rebuild the native library and put it where `import rustorch` finds it, without pip
 	@cargo build --locked -p rustorch-python
