@@ -1,10 +1,13 @@
 """The service: a process that streams a pipeline to clients, through deaths of either side."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import nullcontext, suppress
 
 import numpy as np
 import pytest
@@ -129,3 +132,142 @@ def test_the_command_line(source) -> None:
     assert done.returncode == 0
     assert "rustorch-data" in done.stdout
     assert run("sing").returncode == 2
+
+
+def taken_from(stream, count):
+    epoch = iter(stream)
+    return [tuple(tensor.clone() for tensor in next(epoch)) for _ in range(count)]
+
+
+def same(batches, others):
+    return all(
+        torch.equal(a, b)
+        for batch, other in zip(batches, others, strict=True)
+        for a, b in zip(batch, other, strict=True)
+    )
+
+
+def states_and_what_follows(stream, count=4):
+    """Places of two epochs, each with the batches that come from there on."""
+    found = []
+    for _ in range(2):
+        states, batches = [], []
+        epoch = iter(stream)
+        for batch in epoch:
+            batches.append(tuple(tensor.clone() for tensor in batch))
+            states.append(stream.state_dict())
+        found += [(state, batches[at + 1 : at + 1 + count]) for at, state in enumerate(states[:-1])]
+    return found
+
+
+@pytest.mark.parametrize("is_mapped", [False, True], ids=["native", "mapped"])
+@pytest.mark.parametrize("is_service", [False, True], ids=["embedded", "service"])
+def test_a_live_stream_goes_on_elsewhere(source, is_mapped, is_service) -> None:
+    source = source.shuffle(seed=7)
+    if is_mapped:
+        source = source.map(lambda sample: (sample[0] + np.float32(random.random()), sample[1]))
+    chance = random.Random(5)
+    with data.serve(source, batch_size=16) if is_service else nullcontext() as service:
+        with data.connect(service.address) if is_service else source.batch(16) as stream:
+            places = states_and_what_follows(stream)
+            client, kept = stream._client, []
+            waits = []
+            for _ in range(60):
+                state, expected = chance.choice(places)
+                begin = time.perf_counter()
+                stream.load_state_dict(state)
+                assert stream.state_dict() == state
+                batches = iter(stream)
+                for number, batch in zip(range(chance.randrange(5)), batches, strict=False):
+                    if number == 0:
+                        waits.append(time.perf_counter() - begin)
+                    if number < len(expected):
+                        assert same([batch], expected[number : number + 1])
+                        kept.append((batch, [tensor.clone() for tensor in batch]))
+                del kept[: max(0, len(kept) - 3)]
+                assert all(same([batch], [copy]) for batch, copy in kept)
+            assert stream._client is client
+            assert sorted(waits)[len(waits) // 2] < 0.05
+
+
+def test_an_epoch_is_over_when_the_stream_goes_elsewhere(source) -> None:
+    with source.batch(16) as stream:
+        epoch = iter(stream)
+        next(epoch)
+        state = stream.state_dict()
+        with pytest.raises(ValueError, match="the source has changed"):
+            stream.load_state_dict({**state, "fingerprint": 1})
+        assert next(epoch)[1][0] == 16, "a state that is refused changes nothing"
+        stream.load_state_dict(state)
+        assert list(epoch) == []
+        # An iter() within an epoch leaves out the rest.
+        assert labels_of(stream) == list(range(16, 200))
+        next(iter(stream))
+        assert labels_of(stream) == list(range(200))
+
+
+def test_going_elsewhere_costs_the_same_in_a_thousand_million_samples(tmp_path) -> None:
+    """The file is a hole: only positions count."""
+    length = 10**9
+    with open(tmp_path / "x.npy", "wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": (length,)})
+        file.truncate(file.tell() + length)
+    with data.serve(data.npy(tmp_path / "x.npy"), batch_size=64, shuffle=True, seed=3) as service:
+        with data.connect(service.address) as stream:
+            next(iter(stream))
+            state = stream.state_dict()
+            waits = []
+            for position in range(length // 2, length - 64, length // 100):
+                begin = time.perf_counter()
+                stream.load_state_dict({**state, "epoch": position % 7, "position": position})
+                next(iter(stream))
+                waits.append(time.perf_counter() - begin)
+            # 0.3 ms on a quiet machine.
+            assert sorted(waits)[len(waits) // 2] < 0.005
+            begin = time.perf_counter()
+            with data.connect(service.address) as other:
+                other.load_state_dict({**state, "epoch": 9, "position": length - 100})
+                assert [len(batch) for (batch,) in other] == [64, 36]
+            assert time.perf_counter() - begin < 0.08 * 3
+
+
+def children_of(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        found = file.read().split()
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with suppress(OSError), open(f"/proc/{pid}/task/{task}/children") as file:
+            found += file.read().split()
+    return {int(child) for child in found}
+
+
+@pytest.mark.parametrize("is_service", [False, True], ids=["embedded", "service"])
+def test_workers_that_are_killed_while_the_stream_goes_elsewhere(source, is_service) -> None:
+    mapped = source.shuffle(seed=7).map(lambda sample: (sample[0] + np.float32(random.random()), sample[1]))
+    chance = random.Random(11)
+    with data.serve(mapped, batch_size=16) if is_service else nullcontext() as service:
+        with data.connect(service.address) if is_service else mapped.batch(16) as stream:
+            places = states_and_what_follows(stream)
+            over, kills = threading.Event(), []
+
+            def kill():
+                while not over.wait(0.4):
+                    workers = children_of(service.pid) if is_service else stream._client.processes()
+                    if workers:
+                        kills.append(chance.choice(sorted(workers)))
+                        with suppress(ProcessLookupError):
+                            os.kill(kills[-1], signal.SIGKILL)
+
+            killer = threading.Thread(target=kill)
+            killer.start()
+            try:
+                begin, seeks = time.perf_counter(), 0
+                while len(kills) < 6 and time.perf_counter() - begin < 60:
+                    state, expected = places[(seeks * 7) % len(places)]
+                    stream.load_state_dict(state)
+                    assert same(taken_from(stream, min(2, len(expected))), expected[:2])
+                    seeks += 1
+            finally:
+                over.set()
+                killer.join()
+            assert len(kills) >= 6
+            assert seeks >= 6

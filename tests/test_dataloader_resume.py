@@ -1,6 +1,7 @@
 """A loader goes on where another one was: the same stream as without the interruption."""
 
 import random
+from itertools import islice
 
 import pytest
 
@@ -188,3 +189,44 @@ def test_another_data_set_is_refused() -> None:
             DataLoader(other).load_state_dict(loader.state_dict())
     with pytest.raises(ValueError, match="the state has version 9, this loader reads version 1"):
         loader.load_state_dict({**loader.state_dict(), "version": 9})
+
+
+def batches_of(loader):
+    return [[tensor.tolist() for tensor in batch] if isinstance(batch, list) else batch.tolist() for batch in loader]
+
+
+@pytest.mark.parametrize("dataset", [Noisy(), TensorDataset(torch.arange(24).view(24, 1))], ids=["python", "tensors"])
+def test_workers_that_stay_are_sent_back(dataset) -> None:
+    torch.manual_seed(2)
+    loader = DataLoader(dataset, batch_size=2, shuffle=True, num_workers=2, persistent_workers=True)
+    states, rest = [], []
+    for epoch in range(2):
+        batches = iter(loader)
+        for _ in range(3 + epoch):
+            next(batches)
+        states.append(loader.state_dict())
+        rest.append(batches_of(batches))
+    now = torch.get_rng_state()
+    following = batches_of(loader)
+    client = loader._iterator._client
+    workers = client.processes()
+    for turn in (0, 1, 1, 0, 0, 1):
+        loader.load_state_dict(states[turn])
+        batches = iter(loader)
+        assert batches_of(islice(batches, 2)) == rest[turn][:2]
+        loader.load_state_dict(states[turn])
+        assert batches_of(loader) == rest[turn]
+    torch.set_rng_state(now)
+    assert batches_of(loader) == following
+    assert loader._iterator._client is client
+    assert client.processes() == workers
+
+
+def test_an_epoch_that_is_broken_off_leaves_nothing_for_the_next() -> None:
+    plain = TensorDataset(torch.arange(64))
+    for options in ({}, {"persistent_workers": True}):
+        loader = DataLoader(plain, batch_size=4, num_workers=2, **options)
+        expected = batches_of(loader)
+        for taken in (0, 1, 5, 15):
+            assert batches_of(islice(loader, taken)) == expected[:taken]
+        assert batches_of(loader) == expected

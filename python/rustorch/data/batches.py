@@ -30,7 +30,9 @@ class Stream:
         self._client: Any = None
         self._state: State | None = None
         self._is_inside = False
-        # When the latest epoch began, and how long had been waited before.
+        # The latest epoch; earlier ones are over.
+        self._epoch: _Epoch | None = None
+        # When it began, and how long had been waited before.
         self._begun: tuple[float, float] | None = None
 
     def _open(self, state: State | None) -> Any:
@@ -38,17 +40,26 @@ class Stream:
 
     def _opened(self) -> Any:
         if self._client is None:
-            self._client, self._state = self._open(self._state), None
+            state, self._state = self._state, None
+            self._client = self._open(state)
         return self._client
+
+    def _seek(self, state: State) -> None:
+        """Goes on from a state, with all threads, workers and connections that there are."""
+        if self._client is None or not self._client.seek(state):
+            self._forget()
+            self._state = dict(state)
+            self._opened()
+        self._epoch, self._is_inside = None, False
 
     def __iter__(self) -> Iterator[Any]:
         if self._is_inside:
-            self._state = self._after_this_epoch()
-            self._forget()
+            self._seek(self._after_this_epoch())
         self._opened()
         self._is_inside = True
         self._begun = time.perf_counter(), self._client.figures()[1]
-        return _Epoch(self)
+        self._epoch = _Epoch(self)
+        return self._epoch
 
     def _after_this_epoch(self) -> State:
         state = self._client.state()
@@ -78,12 +89,12 @@ class Stream:
     def load_state_dict(self, state_dict: State) -> None:
         """Goes on from a state of a stream over the same source, of any batch size and number of workers.
 
+        An epoch that is being read is over. Nothing is started anew for it.
+
         Raises:
             ValueError: the source has changed, or the order is another one.
         """
-        self._forget()
-        self._state = dict(state_dict)
-        self._opened()
+        self._seek(state_dict)
 
     def bottleneck(self) -> str:
         """Says of the latest epoch, so far, who was slower: the trainer, or those who make its batches."""
@@ -96,7 +107,7 @@ class Stream:
         return f"{who}: of {seconds:.2f} s the trainer waited {waited:.2f} s for batches"
 
     def _forget(self) -> None:
-        client, self._client, self._is_inside = self._client, None, False
+        client, self._client, self._is_inside, self._epoch = self._client, None, False, None
         if client is not None:
             client.close()
 
@@ -116,7 +127,6 @@ class _Epoch:
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
-        self._client = stream._client
         self._is_over = False
         # Threads may share an epoch: each batch goes to one of them.
         self._one_at_a_time = threading.Lock()
@@ -126,7 +136,7 @@ class _Epoch:
 
     def __next__(self) -> Any:
         with self._one_at_a_time:
-            if self._is_over or self._client is not self._stream._client:
+            if self._is_over or self._stream._epoch is not self:
                 raise StopIteration
             batch, self._is_over = self._stream._next()
         return batch

@@ -45,7 +45,20 @@ pub enum Next {
     Ended,
 }
 
-/// Called when a feed that said `Wait` has something again. It may be called from any thread and must not sleep.
+/// More tasks than any maker has asked for ahead of its client: as many as a ring has slots, and a few for each worker.
+const AHEAD: u64 = 1 << 32;
+
+/// Where a client that stands at `number` goes on after a seek: no task was ever called so, nor has a greater number. What
+/// is still under way for the old place is told by its smaller number and needs no other mark.
+pub fn beyond(number: u64) -> u64 {
+    (number / AHEAD + 2) * AHEAD
+}
+/// The number as people are told it: counted from the last seek.
+pub fn since_seek(number: u64) -> u64 {
+    number % AHEAD
+}
+
+/// Called when a feed that said `Wait` has something again, or that has gone on elsewhere. It may be called from any thread and must not sleep.
 pub type Waker = Arc<dyn Fn() + Send + Sync>;
 
 /// Hands out tasks, each once and the lowest number first; one that is given back comes again.
@@ -55,7 +68,12 @@ pub trait Feed: Send + Sync {
     fn give_back(&self, task: Task);
     /// The number after the last task, once it is known.
     fn end(&self) -> Option<u64>;
-    /// A feed that never says `Wait` has nobody to call.
+    /// Tasks below this number are wanted no more, whoever has them: the client has sought another place. Whoever
+    /// publishes a batch asks afterwards, and takes it back then; the number rises before ready batches are discarded.
+    fn first(&self) -> u64 {
+        0
+    }
+    /// A feed that never says `Wait` and never goes elsewhere has nobody to call.
     fn attach(&self, _waker: Waker) {}
 }
 
@@ -63,13 +81,28 @@ pub trait Feed: Send + Sync {
 #[derive(Default)]
 pub struct QueueFeed {
     queue: Mutex<Queue>,
-    wakers: Mutex<Vec<Waker>>,
+    wakers: Wakers,
+}
+
+/// Whom a feed calls.
+#[derive(Default)]
+pub(crate) struct Wakers(Mutex<Vec<Waker>>);
+
+impl Wakers {
+    pub fn attach(&self, waker: Waker) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(waker);
+    }
+    pub fn wake(&self) {
+        let wakers = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        wakers.iter().for_each(|waker| waker());
+    }
 }
 
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Task>,
     returned: BTreeMap<u64, Task>,
+    first: u64,
     pushed: u64,
     closed: bool,
 }
@@ -87,13 +120,23 @@ impl QueueFeed {
             queue.waiting.push_back(Task { number, random, keys });
             number
         };
-        self.wake();
+        self.wakers.wake();
         number
+    }
+    /// Leaves out everything that was pushed; the next push gets the number `first`.
+    pub fn seek(&self, first: u64) {
+        {
+            let mut queue = self.queue();
+            queue.waiting.clear();
+            queue.returned.clear();
+            (queue.first, queue.pushed) = (first, first);
+        }
+        self.wakers.wake();
     }
     /// No further push will come.
     pub fn close(&self) {
         self.queue().closed = true;
-        self.wake();
+        self.wakers.wake();
     }
     /// Tasks pushed and not yet handed out.
     pub fn waiting(&self) -> usize {
@@ -104,10 +147,6 @@ impl QueueFeed {
     fn queue(&self) -> MutexGuard<'_, Queue> {
         // Every change of the queue is complete before anything in it can fail.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-    fn wake(&self) {
-        let wakers = self.wakers.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        wakers.iter().for_each(|waker| waker());
     }
 }
 
@@ -121,15 +160,23 @@ impl Feed for QueueFeed {
         }
     }
     fn give_back(&self, task: Task) {
-        self.queue().returned.insert(task.number, task);
-        self.wake();
+        {
+            let mut queue = self.queue();
+            if task.number >= queue.first {
+                queue.returned.insert(task.number, task);
+            }
+        }
+        self.wakers.wake();
     }
     fn end(&self) -> Option<u64> {
         let queue = self.queue();
         queue.closed.then_some(queue.pushed)
     }
+    fn first(&self) -> u64 {
+        self.queue().first
+    }
     fn attach(&self, waker: Waker) {
-        self.wakers.lock().unwrap_or_else(PoisonError::into_inner).push(waker);
+        self.wakers.attach(waker);
     }
 }
 
@@ -161,6 +208,21 @@ mod tests {
         assert_eq!((feed.end(), feed.next()), (None, Next::Wait));
         feed.close();
         assert_eq!((feed.end(), feed.next()), (Some(4), Next::Ended));
+    }
+
+    #[test]
+    fn a_seek_leaves_out_what_was_pushed_and_what_comes_back() {
+        let feed = QueueFeed::new();
+        for index in 0..3 {
+            push(&feed, index);
+        }
+        let Next::Task(old) = feed.next() else { panic!() };
+        let first = beyond(1);
+        assert!(first > AHEAD && since_seek(first + 7) == 7 && beyond(first) > first + AHEAD);
+        feed.seek(first);
+        feed.give_back(old);
+        assert_eq!((feed.next(), feed.first()), (Next::Wait, first));
+        assert_eq!((push(&feed, 9), number(feed.next()), feed.waiting()), (first, first, 0));
     }
 
     #[test]

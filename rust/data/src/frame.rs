@@ -14,7 +14,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 
 /// Both ends come from one build as a rule; a worker of another one is refused before it misreads anything.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// The longest encoding of keys that is accepted from a memory file.
 const MOST_KEY_BYTES: u64 = 1 << 30;
 

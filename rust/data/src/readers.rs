@@ -131,14 +131,13 @@ impl Reader {
         }
     }
 
-    /// The next task; `None` when there will be none or the readers are stopped.
+    /// The next task; `None` when the readers are stopped. After the last one the client may go on elsewhere.
     fn task(&self, ring: &Ring) -> Option<Task> {
         while !self.stopped() {
             let seen = ring.header().freed.count();
             match self.shared.feed.next() {
                 Next::Task(task) => return Some(task),
-                Next::Wait => self.wait(ring, seen),
-                Next::Ended => return None,
+                Next::Wait | Next::Ended => self.wait(ring, seen),
             }
         }
         None
@@ -161,7 +160,10 @@ impl Reader {
         let label = outcome.unwrap_or_else(|error| refuse(&ring, lease, number, &error));
         self.shared.batches.fetch_add(1, Relaxed);
         self.shared.busy.fetch_add(begin.elapsed().as_nanos() as u64, Relaxed);
-        ring.publish(lease, label);
+        // asked after it was published: whoever seeks finds it ready, or this finds that somebody has sought
+        if ring.publish(lease, label) && number < self.shared.feed.first() {
+            ring.withdraw(lease);
+        }
     }
 
     /// A slot of another ring, if the batch is larger than those of this one.

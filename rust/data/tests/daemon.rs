@@ -3,7 +3,7 @@
 use rustorch_base::random::Philox;
 use rustorch_base::{DType, Result};
 use rustorch_data::client::{Batch, Client, Next, Request, status};
-use rustorch_data::daemon::frames::{self, Open, ToClient, ToDaemon};
+use rustorch_data::daemon::frames::{self, Open, Seek, ToClient, ToDaemon};
 use rustorch_data::daemon::{Daemon, Service};
 use rustorch_data::order::{Plan, PlanFeed, Shuffle};
 use rustorch_data::ring::Ring;
@@ -12,6 +12,7 @@ use rustorch_data::sys::{packet, socket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 const SAMPLES: u64 = 6400;
@@ -157,7 +158,10 @@ fn values(batch: &Batch) -> &[u64] {
 }
 /// Every byte of the batch is what one process without any deaths would have made.
 fn check(batch: &Batch, feed: &PlanFeed) {
-    let task = feed.task(batch.number()).unwrap();
+    check_as(batch, batch.number(), feed);
+}
+fn check_as(batch: &Batch, number: u64, feed: &PlanFeed) {
+    let task = feed.task(number).unwrap();
     let rustorch_data::feed::Keys::Indices(indices) = &task.keys else { panic!("indices") };
     let expected: Vec<u64> = indices
         .iter()
@@ -298,6 +302,96 @@ fn clients_outlive_daemons_that_are_killed() {
     assert!(count(std::process::id(), "fd") <= descriptors + 20);
 }
 
+/// Goes to another place and checks `batches` batches from there; some are kept over the next seek.
+fn seek_and_check(client: &Client, random: &mut Philox, batches: u64, kept: &mut Vec<(Batch, Vec<u64>)>) -> Duration {
+    let mut below = |n: u64| u64::from(random.next_u32()) % n;
+    let there = Plan { epoch: below(4), position: below(SAMPLES), ..plan(32) };
+    let feed = PlanFeed::new(there.clone(), Some(10));
+    let begin = Instant::now();
+    client.seek(there).unwrap();
+    let mut first = Duration::ZERO;
+    for number in 0..batches {
+        let batch = ready(client);
+        first = if number == 0 { begin.elapsed() } else { first };
+        check_as(&batch, number, &feed);
+        if below(8) == 0 {
+            let content = values(&batch).to_vec();
+            kept.push((batch, content));
+        }
+    }
+    for (batch, content) in kept.drain(..kept.len().saturating_sub(3)) {
+        assert_eq!(values(&batch), content, "a batch that was kept changed");
+    }
+    first
+}
+
+#[test]
+fn a_client_goes_on_elsewhere_over_the_same_connection() {
+    let folder = Folder::new("seek");
+    let daemon = start_daemon(&folder.path());
+    let client = Client::connect(&folder.address(), request(32, 10)).unwrap();
+    let (mut random, mut kept) = (Philox::new(3), Vec::new());
+    let times = || count(daemon.0.id(), "task");
+    let tasks = (ready(&client), times()).1;
+    let mut waits: Vec<Duration> = (0..100).map(|round| seek_and_check(&client, &mut random, round % 20, &mut kept)).collect();
+    waits.sort_unstable();
+    println!("first batch after a seek: median {:?}, worst {:?} of {}", waits[50], waits[99], waits.len());
+    assert_eq!((client.reconnects(), times()), (0, tasks), "connection and threads stay");
+    // to the end, and on from there
+    let last = Plan { epoch: 5, position: SAMPLES - 40, ..plan(32) };
+    client.seek(last.clone()).unwrap();
+    let state = client.state().unwrap();
+    assert_eq!((state.epoch, state.position), (5, SAMPLES - 40));
+    let left = PlanFeed::new(last, Some(10));
+    (0..1802).for_each(|number| check_as(&ready(&client), number, &left));
+    assert!(matches!(client.next(MOMENT).unwrap(), Next::Ended));
+    seek_and_check(&client, &mut random, 20, &mut kept);
+    assert!(client.seek(plan(33)).unwrap_err().message.contains("keeps its source and its batch size"));
+    let beyond = Plan { position: SAMPLES + 1, ..plan(32) };
+    assert!(client.seek(beyond).is_err());
+    assert_eq!(ready(&client).samples(), 32);
+    drop((client, kept));
+    daemon.kill();
+}
+
+/// The same while daemons are killed: before they hear of a seek, in the middle of it, and afterwards.
+#[test]
+fn a_seek_outlives_daemons_that_are_killed() {
+    let folder = Folder::new("seekkill");
+    let path = folder.path();
+    let seed = std::env::var("RUSTORCH_TEST_SEED").map_or(1, |text| text.parse().unwrap());
+    let mut daemon = start_daemon(&path);
+    let client = Client::connect(&folder.address(), request(32, 10)).unwrap();
+    let (over, seeks) = (std::sync::atomic::AtomicBool::new(false), std::sync::atomic::AtomicU64::new(0));
+    let mut kills = 0;
+    std::thread::scope(|scope| {
+        let seeking = scope.spawn(|| {
+            let (mut random, mut kept) = (Philox::new(seed), Vec::new());
+            while !over.load(Relaxed) {
+                let batches = u64::from(random.next_u32() % 12);
+                seek_and_check(&client, &mut random, batches, &mut kept);
+                seeks.fetch_add(1, Relaxed);
+            }
+        });
+        let mut random = Philox::new(seed + 1);
+        let begin = Instant::now();
+        while (kills < 15 || seeks.load(Relaxed) < 100) && begin.elapsed() < MOMENT && !seeking.is_finished() {
+            std::thread::sleep(Duration::from_micros(u64::from(random.next_u32() % 60_000)));
+            daemon.0.kill().unwrap();
+            daemon.0.wait().unwrap();
+            kills += 1;
+            daemon = start("daemon_process", &path, 1);
+            until(|| socket::connect(&path).is_ok());
+        }
+        over.store(true, Relaxed);
+        seeking.join().unwrap();
+    });
+    println!("seed {seed}: {kills} daemons killed, {} seeks, {} reconnections", seeks.load(Relaxed), client.reconnects());
+    assert!(kills >= 15 && client.reconnects() >= 5 && seeks.load(Relaxed) >= 100);
+    drop(client);
+    daemon.kill();
+}
+
 #[test]
 fn a_killed_trainer_leaves_nothing_in_the_daemon() {
     let folder = Folder::new("trainer");
@@ -323,7 +417,7 @@ fn nonsense_is_refused_and_harms_nobody() {
     let mut daemon = start_daemon(&folder.path());
     let path = folder.path();
     let client = Client::connect(&folder.address(), request(32, 1)).unwrap();
-    let good = Open { plan: plan(32), epochs: None, first: 0, fingerprint: 1 };
+    let good = Open { plan: plan(32), epochs: None, number: 0, first: 0, fingerprint: 1 };
     let ask = |open: Open, ring: Option<&Ring>| {
         let socket = socket::connect(&path).unwrap();
         frames::send(&socket, &ToDaemon::Open(open), ring.map(Ring::descriptor)).unwrap();
@@ -337,6 +431,18 @@ fn nonsense_is_refused_and_harms_nobody() {
     assert!(ask(Open { plan: plan(0), ..good.clone() }, Some(&ring)).unwrap().contains("batch_size"));
     assert!(ask(Open { plan: plan(u64::MAX), ..good.clone() }, Some(&ring)).is_some());
     assert!(ask(Open { first: u64::MAX, ..good.clone() }, Some(&ring)).is_none_or(|text| !text.is_empty()));
+    // seeks that make no sense end their own connection
+    let seek = |seek: Seek| {
+        let socket = socket::connect(&path).unwrap();
+        frames::send(&socket, &ToDaemon::Open(good.clone()), Some(ring.descriptor())).unwrap();
+        frames::receive::<ToClient>(&socket).unwrap().0.answer().unwrap();
+        frames::send(&socket, &ToDaemon::Seek(seek), None).unwrap();
+        frames::receive::<ToClient>(&socket).unwrap().0.answer().unwrap_err().message
+    };
+    assert!(seek(Seek { plan: plan(32), number: 0 }).contains("numbers of a stream rise"));
+    assert!(seek(Seek { plan: plan(32), number: u64::MAX }).contains("numbers of a stream rise"));
+    assert!(seek(Seek { plan: plan(33), number: 1 << 32 }).contains("keeps its source"));
+    assert!(seek(Seek { plan: Plan { position: SAMPLES + 1, ..plan(32) }, number: 1 << 32 }).contains("lies beyond"));
     let mut random = Philox::new(4);
     let frame = rustorch_data::frame::encode(&ToDaemon::Open(good)).unwrap();
     for _ in 0..300 {

@@ -67,6 +67,47 @@ fn two_epochs_come_in_order_whatever_the_number_of_readers() {
 }
 
 #[test]
+fn a_client_goes_on_elsewhere_with_the_same_ring_and_threads() {
+    let plan = Plan { shuffle: Shuffle::Full, seed: 3, ..Plan::new(1000, 32) };
+    let client = Client::with_readers(numbers(1000), plan_feed(plan.clone(), 2), &options(4, 32, 3)).unwrap();
+    let mut random = rustorch_base::random::Philox::new(5);
+    let mut kept: Vec<(Batch, Vec<u64>)> = Vec::new();
+    for round in 0..300 {
+        let there = Plan { epoch: u64::from(random.next_u32() % 9), position: u64::from(random.next_u32() % 1000), ..plan.clone() };
+        let feed = plan_feed(there.clone(), 2);
+        client.seek(there).unwrap();
+        for number in 0..round % 9 {
+            let Keys::Indices(expected) = feed.task(number).unwrap().keys else { panic!() };
+            let batch = ready(&client);
+            assert_eq!(samples(&batch), expected, "round {round}, batch {number}");
+            kept.push((batch, expected));
+        }
+        kept.drain(..kept.len().saturating_sub(3)).for_each(|(batch, expected)| assert_eq!(samples(&batch), expected));
+    }
+    client.seek(Plan { position: 990, ..plan.clone() }).unwrap();
+    assert_eq!((0..33).map(|_| samples(&ready(&client)).len()).sum::<usize>(), 1010);
+    assert!(matches!(client.next(MOMENT).unwrap(), Next::Ended));
+    client.seek(Plan { position: 999, ..plan }).unwrap();
+    assert_eq!(samples(&ready(&client)).len(), 1);
+    assert!(client.drop_outstanding().is_err());
+}
+
+#[test]
+fn what_was_pushed_is_dropped_and_the_next_push_is_the_next_batch() {
+    let feed = QueueFeed::new();
+    let client = Client::with_readers(numbers(5000), feed.clone(), &options(3, 4, 2)).unwrap();
+    for round in 0..200 {
+        (0..7).for_each(|k| push(&feed, &[round, k]));
+        (0..round % 4).for_each(|k| assert_eq!(samples(&ready(&client)), [round, k]));
+        client.drop_outstanding().unwrap();
+    }
+    assert!(matches!(client.next(Duration::from_millis(20)).unwrap(), Next::Waiting));
+    push(&feed, &[4000]);
+    assert_eq!(samples(&ready(&client)), [4000]);
+    assert!(client.seek(Plan::new(5000, 4)).is_err());
+}
+
+#[test]
 fn a_queue_is_followed_as_it_grows_and_ends() {
     let feed = QueueFeed::new();
     let client = Client::with_readers(numbers(50), feed.clone(), &options(3, 2, 2)).unwrap();

@@ -1,6 +1,6 @@
 //! The book of leases and the slots' words under a scheduler that tries orders at random: a session, two workers and a
 //! client as threads of a model, workers killed and taken for stopped at any moment. Every batch must arrive once and
-//! whole, and a held batch must stay as it is.
+//! whole, and a held batch must stay as it is. In between the client may go on elsewhere, once.
 #![allow(clippy::unwrap_used, clippy::panic)] // a failed unwrap is a failed test, here in functions that tests share
 use rustorch_data::lease::{Action, Cause, Grant, Leases, Limits, Slots, Work};
 use rustorch_data::ring::word::{AtomicWord, Lease, Reclaimed, SlotState, State};
@@ -14,6 +14,8 @@ use std::time::Duration;
 
 const SLOTS: usize = 3;
 const BATCHES: u64 = 5;
+/// What the first batch of the place that the client seeks is called.
+const ELSEWHERE: u64 = 100;
 
 struct Watched(AtomicU64);
 impl AtomicWord for Watched {
@@ -76,6 +78,14 @@ impl Slots for Crew {
             word.state() == Some(State::Ready) && slot.number.load(Ordering::Relaxed) == number && slot.state.take_back(word)
         })
     }
+    fn discard_below(&mut self, first: u64) {
+        for slot in self.ring.iter() {
+            let word = slot.state.word();
+            if word.state() == Some(State::Ready) && slot.number.load(Ordering::Relaxed) < first {
+                slot.state.take_back(word);
+            }
+        }
+    }
     fn progress(&self, _: Grant) -> u32 {
         0
     }
@@ -108,13 +118,13 @@ fn work(id: u32, ring: &Ring, orders: &Receiver<(Grant, u64)>, mail: &Sender<Mai
     }
 }
 
-fn session(ring: Arc<Ring>, over: &AtomicBool, careless: bool) {
+fn session(ring: Arc<Ring>, over: &AtomicBool, first: &AtomicU64, careless: bool) {
     let limits = Limits { lease: Duration::from_secs(1000), stop: Duration::from_millis(40), deaths: 1000 };
     let mut book: Leases<()> = Leases::new(2, SLOTS, 1, limits);
     (0..BATCHES).for_each(|number| book.offer(Work::new(number, None, ())));
     let mut crew = Crew { ring, workers: BTreeMap::new(), careless };
     let (mail, letters) = channel::<Mail>();
-    let (mut next_id, mut now, mut kills) = (1, Duration::ZERO, 3);
+    let (mut next_id, mut now, mut kills, mut known) = (1, Duration::ZERO, 3, 0);
     while !over.load(Ordering::SeqCst) {
         now += Duration::from_millis(10);
         while let Ok((id, grant, published)) = letters.try_recv() {
@@ -126,6 +136,12 @@ fn session(ring: Arc<Ring>, over: &AtomicBool, careless: bool) {
             bury(id, &mut crew, &mut book, &letters, now);
         }
         book.tick(&mut crew, now);
+        let first = first.load(Ordering::SeqCst);
+        if first > known {
+            known = first;
+            book.seek(first, &mut crew);
+            (first..first + BATCHES).for_each(|number| book.offer(Work::new(number, None, ())));
+        }
         book.dispatch(&mut crew, now);
         for action in book.take_actions() {
             match action {
@@ -164,9 +180,12 @@ fn bury(id: u32, crew: &mut Crew, book: &mut Leases<()>, letters: &Receiver<Mail
     book.died(id, Cause::Signal(9), "", crew);
 }
 
-fn client(ring: &Ring) {
+fn client(ring: &Ring, first: &AtomicU64, seeks_at: u64) {
     let mut held: Option<(usize, u64)> = None;
-    for wanted in 0..BATCHES {
+    for wanted in (0..seeks_at.min(BATCHES)).chain(ELSEWHERE..ELSEWHERE + if seeks_at < BATCHES { BATCHES } else { 0 }) {
+        if wanted == ELSEWHERE {
+            first.store(ELSEWHERE, Ordering::SeqCst);
+        }
         let at = loop {
             let found = ring.iter().position(|slot| {
                 let word = slot.state.word();
@@ -196,11 +215,12 @@ fn scenario(careless: bool) {
     };
     let ring: Arc<Ring> = Arc::new((0..SLOTS).map(slot).collect());
     let over = Arc::new(AtomicBool::new(false));
+    let first = Arc::new(AtomicU64::new(0));
     let leaser = thread::spawn({
-        let (ring, over) = (ring.clone(), over.clone());
-        move || session(ring, &over, careless)
+        let (ring, over, first) = (ring.clone(), over.clone(), first.clone());
+        move || session(ring, &over, &first, careless)
     });
-    client(&ring);
+    client(&ring, &first, thread_rng().gen_range(0..2 * BATCHES));
     over.store(true, Ordering::SeqCst);
     leaser.join().unwrap();
 }

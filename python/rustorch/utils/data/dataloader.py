@@ -282,11 +282,14 @@ class DataLoader(Generic[Sample]):
     def load_state_dict(self, state_dict: State) -> None:
         """Makes the next ``iter()`` go on where a loader was when its :meth:`state_dict` was taken.
 
+        Persistent workers stay for a state of their own run; others start anew, because workers know the run's seed.
+
         Raises:
             ValueError: the state is of another data set, or of a stream with another number of workers.
         """
         self._resumed = copy.deepcopy(check(self, state_dict))
-        self._iterator = None
+        if self._resumed is None or self._iterator is None or not self._iterator._can_go_on(self._resumed):
+            self._iterator = None
 
     def _take_resumed(self) -> State | None:
         resumed, self._resumed = self._resumed, None

@@ -99,11 +99,14 @@ class RandomSampler(Sampler[int]):
     def __iter__(self) -> Iterator[int]:
         return self._in_order_of(None, lambda _: None)
 
-    def _in_order_of(self, seed: int | None, began: Callable[[int], None]) -> Iterator[int]:
-        """The order of a seed; without a generator and a seed, of one that is drawn. ``began`` is told which."""
-        return chain.from_iterable(self._lists_of(seed, began))
+    def _in_order_of(self, seed: int | None, began: Callable[[int], None], start: int = 0) -> Iterator[int]:
+        """The order of a seed from its place ``start`` on; without a generator and a seed, of one that is drawn.
 
-    def _lists_of(self, seed: int | None, began: Callable[[int], None]) -> Iterator[list[int]]:
+        ``began`` is told which.
+        """
+        return chain.from_iterable(self._lists_of(seed, began, start))
+
+    def _lists_of(self, seed: int | None, began: Callable[[int], None], start: int) -> Iterator[list[int]]:
         """The order, part by part."""
         generator = self.generator
         if generator is None:
@@ -115,19 +118,24 @@ class RandomSampler(Sampler[int]):
         if self.replacement:
             chunks = [_DRAWN_AT_ONCE] * (wanted // _DRAWN_AT_ONCE) + [wanted % _DRAWN_AT_ONCE]
             for chunk in chunks:
-                yield rustorch.randint(size, (chunk,), dtype=rustorch.int64, generator=generator).tolist()
+                yield rustorch.randint(size, (chunk,), dtype=rustorch.int64, generator=generator).tolist()[start:]
+                start = max(0, start - chunk)
             return
         # The last order is drawn even where none of it is used: the generator must end where PyTorch's does.
         for taken in [size] * (wanted // size) + [wanted % size]:
-            yield from _lists(rustorch.randperm(size, generator=generator)[:taken])
+            yield from _lists(rustorch.randperm(size, generator=generator)[:taken], start)
+            start = max(0, start - taken)
 
     def __len__(self) -> int:
         return self.num_samples
 
 
-def _lists(order: Tensor) -> Iterator[list[int]]:
-    """An order's numbers. One list of all would take memory, and make the first batch of an epoch wait for it."""
-    for begin in range(0, len(order), _LISTED_AT_ONCE):
+def _lists(order: Tensor, start: int = 0) -> Iterator[list[int]]:
+    """An order's numbers from its place ``start`` on.
+
+    One list of all would take memory, and make the first batch of an epoch wait for it.
+    """
+    for begin in range(start, len(order), _LISTED_AT_ONCE):
         yield order[begin : begin + _LISTED_AT_ONCE].tolist()
 
 

@@ -1,5 +1,5 @@
 //! A client's connection to a daemon, and how it comes back when the daemon has died or was replaced.
-use crate::daemon::frames::{Open, Report, ToClient, ToDaemon, Welcome, check_peer, receive, send};
+use crate::daemon::frames::{Open, Report, Seek, ToClient, ToDaemon, Welcome, check_peer, receive, send};
 use crate::order::{Plan, State};
 use crate::ring::rings::Rings;
 use crate::source::Field;
@@ -29,6 +29,8 @@ pub(super) struct Link {
     socket: Option<OwnedFd>,
     pub plan: Plan,
     pub epochs: Option<u64>,
+    /// What the plan's batch 0 is called.
+    number: u64,
     pub fingerprint: u64,
     pub fields: Vec<Field>,
     pub reconnects: u64,
@@ -49,14 +51,14 @@ impl Link {
         let rings = Rings::create(request.slots, welcome.slot_bytes(plan.batch_size)?)?;
         let (fingerprint, epochs) = (welcome.fingerprint, request.epochs);
         let (retry, pause) = (Instant::now(), FIRST_PAUSE);
-        let mut link = Link { path, socket: None, plan, epochs, fingerprint, fields, reconnects: 0, retry, pause };
+        let mut link = Link { path, socket: None, plan, epochs, number: 0, fingerprint, fields, reconnects: 0, retry, pause };
         link.hand_over(socket, &rings, 0)?;
         Ok((link, rings))
     }
 
-    /// Sends the newest ring, to be filled from batch `first` on.
+    /// Sends the newest ring, to be filled from batch `first` of the plan on.
     fn hand_over(&mut self, socket: OwnedFd, rings: &Rings, first: u64) -> Result<()> {
-        let open = Open { plan: self.plan.clone(), epochs: self.epochs, first, fingerprint: self.fingerprint };
+        let open = Open { plan: self.plan.clone(), epochs: self.epochs, number: self.number, first, fingerprint: self.fingerprint };
         let ring = rings.newest();
         send(&socket, &ToDaemon::Open(open), Some(ring.descriptor()))?;
         match receive::<ToClient>(&socket)?.0.answer()? {
@@ -73,9 +75,8 @@ impl Link {
         if self.socket.is_some() && !self.hung_up() {
             return Ok(());
         }
-        if self.socket.take().is_some() {
-            rings.freeze();
-            self.retry = Instant::now();
+        if self.socket.is_some() {
+            self.give_up(rings);
         }
         if Instant::now() < self.retry {
             return Ok(());
@@ -94,14 +95,36 @@ impl Link {
     fn come_back(&mut self, rings: &Rings, next: u64) -> Result<()> {
         let (socket, welcome) = greet(&self.path)?;
         // a daemon of another source is refused in the words that a saved state is refused with
-        let state = self.plan.state(next, self.fingerprint);
+        let state = self.state(next);
         state.check(welcome.fingerprint, welcome.len, state.order)?;
         rings.renew()?;
         // batches that the old daemon finished are used up; what lies behind a gap comes again
         let first = rings.keep_run(next);
-        self.hand_over(socket, rings, first)?;
+        self.hand_over(socket, rings, first - self.number)?;
         self.reconnects += 1;
         Ok(())
+    }
+
+    /// The state once the batches below `next` have been consumed.
+    pub fn state(&self, next: u64) -> State {
+        self.plan.state(next.saturating_sub(self.number), self.fingerprint)
+    }
+
+    /// Goes on with batch 0 of another plan, called `number`. A daemon that is dead does not hear of it; its successor will
+    /// be told this place.
+    pub fn seek(&mut self, plan: Plan, number: u64, rings: &Rings) {
+        let seek = ToDaemon::Seek(Seek { plan: plan.clone(), number });
+        if self.socket.as_ref().is_some_and(|socket| send(socket, &seek, None).is_err()) {
+            self.give_up(rings);
+        }
+        (self.plan, self.number) = (plan, number);
+    }
+
+    /// The daemon is dead or does not listen: nothing of it appears in the rings any more.
+    fn give_up(&mut self, rings: &Rings) {
+        self.socket = None;
+        rings.freeze();
+        self.retry = Instant::now();
     }
 
     /// How long a sleep may be until the daemon has to be looked at.

@@ -1,6 +1,7 @@
 //! The trainer's side: takes batches in order from its rings, whoever fills them.
 pub mod batch;
 mod link;
+mod seek;
 mod workers;
 
 use crate::feed::Feed;
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 
 pub use batch::{Batch, BatchBuffer};
 pub use link::{Request, status, welcome};
+pub use seek::Tasks;
 
 /// Looks at the bell this often before sleeping: a batch that is nearly ready comes sooner than a wake-up.
 const SPIN: u32 = 60;
@@ -57,6 +59,7 @@ pub enum Next {
 pub struct Client {
     next: Mutex<u64>,
     rings: Arc<Rings>,
+    tasks: Tasks,
     feed: Arc<dyn Feed>,
     engine: Engine,
     process: u32,
@@ -83,10 +86,11 @@ pub struct Figures {
 
 impl Client {
     /// A native source read by threads of this process. Errors: too little memory for the ring, by number of bytes.
-    pub fn with_readers(source: Arc<dyn Source>, feed: Arc<dyn Feed>, options: &Options) -> Result<Client> {
+    pub fn with_readers(source: Arc<dyn Source>, tasks: impl Into<Tasks>, options: &Options) -> Result<Client> {
+        let tasks = tasks.into();
         let rings = Arc::new(Rings::create(options.slots, slot_bytes(&*source, options.batch_size)?)?);
-        let readers = Readers::start(source, feed.clone(), rings.clone(), options.workers)?;
-        Ok(Client::new(rings, feed, Engine::Readers(readers)))
+        let readers = Readers::start(source, tasks.feed(), rings.clone(), options.workers)?;
+        Ok(Client::new(rings, tasks, Engine::Readers(readers)))
     }
 
     /// A stream from the daemon at `address`. Should it die, this client uses up what is ready, waits until it is back, and
@@ -94,10 +98,11 @@ impl Client {
     pub fn connect(address: &str, request: Request) -> Result<Client> {
         let (link, rings) = Link::open(crate::daemon::address(address)?, request)?;
         let feed = Arc::new(PlanFeed::new(link.plan.clone(), link.epochs));
-        Ok(Client::new(Arc::new(rings), feed, Engine::Daemon(Mutex::new(link))))
+        Ok(Client::new(Arc::new(rings), Tasks::Plan(feed), Engine::Daemon(Mutex::new(link))))
     }
 
-    fn new(rings: Arc<Rings>, feed: Arc<dyn Feed>, engine: Engine) -> Client {
+    fn new(rings: Arc<Rings>, tasks: Tasks, engine: Engine) -> Client {
+        let feed = tasks.feed();
         let process = std::process::id();
         let waiting = Arc::downgrade(&rings);
         // a feed that is closed tells a client that waits for its end
@@ -107,16 +112,12 @@ impl Client {
             }
         }));
         let (copied, waited, taken) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
-        Client { next: Mutex::new(0), rings, feed, engine, process, copied, waited, taken }
+        Client { next: Mutex::new(0), rings, tasks, feed, engine, process, copied, waited, taken }
     }
 
     /// The next batch, if it comes within `timeout`. Errors: a damaged slot, or a forked child asks.
     pub fn next(&self, timeout: Duration) -> Result<Next> {
-        ensure!(
-            self.process == std::process::id(),
-            runtime,
-            "a data loader's batches belong to the process that made it; this one was forked from it"
-        );
+        self.check_process()?;
         let mut number = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         // one cheap call: a death is noticed while finished batches remain, and these hide the return
         self.attend(*number)?;
@@ -127,6 +128,15 @@ impl Client {
         let found = self.wait_for(&mut number, begin, timeout);
         self.waited.fetch_add(begin.elapsed().as_nanos() as u64, Relaxed);
         found
+    }
+
+    fn check_process(&self) -> Result<()> {
+        ensure!(
+            self.process == std::process::id(),
+            runtime,
+            "a data loader's batches belong to the process that made it; this one was forked from it"
+        );
+        Ok(())
     }
 
     fn wait_for(&self, number: &mut u64, begin: Instant, timeout: Duration) -> Result<Next> {
@@ -204,7 +214,7 @@ impl Client {
     /// Where a stream from a daemon stands: batches that [`Client::next`] gave are consumed.
     pub fn state(&self) -> Option<order::State> {
         let number = self.position();
-        self.link().map(|link| link.plan.state(number, link.fingerprint))
+        self.link().map(|link| link.state(number))
     }
     /// What a daemon serves: the plan that the stream follows and the fields of a sample.
     pub fn served(&self) -> Option<(order::Plan, Vec<Field>)> {

@@ -1,6 +1,5 @@
 //! Batches made by worker processes that this process starts and watches.
-use super::{Client, Engine};
-use crate::feed::Feed;
+use super::{Client, Engine, Tasks};
 use crate::readers::Work;
 use crate::ring::rings::Rings;
 use crate::session::{Launch, Options, Session};
@@ -12,10 +11,11 @@ impl Client {
     /// Worker processes make the batches of the feed's tasks; they wait for [`Session::set_job`]. Of the first batches'
     /// size nothing need be known: a batch that is larger than `slot_bytes` makes a larger ring. Errors: too little memory
     /// for the ring, by number of bytes.
-    pub fn with_workers(launch: Launch, feed: Arc<dyn Feed>, slots: usize, slot_bytes: usize, options: Options) -> Result<Client> {
+    pub fn with_workers(launch: Launch, tasks: impl Into<Tasks>, slots: usize, slot_bytes: usize, options: Options) -> Result<Client> {
+        let tasks = tasks.into();
         let rings = Arc::new(Rings::create(slots, slot_bytes)?);
-        let session = Session::start(launch, rings.clone(), feed.clone(), options)?;
-        Ok(Client::new(rings, feed, Engine::Workers(session)))
+        let session = Session::start(launch, rings.clone(), tasks.feed(), options)?;
+        Ok(Client::new(rings, tasks, Engine::Workers(session)))
     }
 
     /// The workers' session, where the batches come from one.
@@ -24,7 +24,7 @@ impl Client {
     }
 
     /// Why no further batch will come.
-    pub(super) fn failure(&self) -> Option<Error> {
+    pub fn failure(&self) -> Option<Error> {
         self.session()?.failure()
     }
 }

@@ -1,7 +1,8 @@
 //! One client of the daemon: its ring, and the readers that fill it.
 use super::Service;
-use super::frames::{ClientReport, Open};
-use crate::order::PlanFeed;
+use super::frames::{self, ClientReport, Open, Seek, ToDaemon};
+use crate::feed::Feed;
+use crate::order::{Plan, PlanFeed};
 use crate::readers::{Readers, Work, slot_bytes};
 use crate::ring::Ring;
 use crate::ring::rings::Rings;
@@ -17,12 +18,16 @@ use std::time::{Duration, Instant};
 pub(super) struct Attended {
     process: i32,
     open: Open,
+    feed: Arc<PlanFeed>,
     rings: Arc<Rings>,
     /// Taken out when the client has gone.
     makers: Mutex<Option<Makers>>,
     count: u64,
     begin: Instant,
 }
+
+/// No stream comes as far: above it numbers could overflow.
+const GREATEST: u64 = u64::MAX / 2;
 
 /// Who makes a client's batches.
 enum Makers {
@@ -54,6 +59,8 @@ impl Attended {
     pub fn start(service: &Service, open: &Open, ring: Option<OwnedFd>, process: i32) -> Result<Attended> {
         let source = &service.source;
         open.plan.check()?;
+        let numbers = open.number.checked_add(open.first);
+        ensure!(numbers.is_some_and(|first| first <= GREATEST), value, "batch {} cannot be called {}", open.first, open.number);
         ensure!(
             open.plan.len == source.len() && open.fingerprint == source.fingerprint(),
             value,
@@ -66,24 +73,46 @@ impl Attended {
         let needed = if service.crew.is_some() { 0 } else { slot_bytes(&**source, open.plan.batch_size as usize)? };
         ensure!(needed <= ring.slot_bytes(), value, "a batch needs {needed} bytes, the ring's slots have {}", ring.slot_bytes());
         let rings = Arc::new(Rings::of_peer(ring));
-        let feed = Arc::new(PlanFeed::new(open.plan.clone(), open.epochs).starting_at(open.first));
-        let makers = Mutex::new(Some(Makers::start(service, feed, rings.clone())?));
+        let feed = Arc::new(PlanFeed::called(open.plan.clone(), open.epochs, open.number).starting_at(open.first));
+        let makers = Mutex::new(Some(Makers::start(service, feed.clone(), rings.clone())?));
         let count = service.crew.as_ref().map_or(service.readers as u64, |crew| crew.workers.into());
-        Ok(Attended { process, open: open.clone(), rings, makers, count, begin: Instant::now() })
+        Ok(Attended { process, open: open.clone(), feed, rings, makers, count, begin: Instant::now() })
     }
 
-    /// Sleeps until the client has gone or the daemon is to end. When this returns no thread writes into the ring.
+    /// Serves until the client has gone or the daemon is to end. When this returns no thread writes into the ring. Errors:
+    /// the client wants what cannot be.
     pub fn until_hang_up(&self, socket: &OwnedFd, stop: &Event) -> Result<()> {
+        let outcome = self.listen(socket, stop);
+        let ClientReport { process, batches, seconds, busy_seconds, .. } = self.report();
+        drop(self.makers.lock().unwrap_or_else(PoisonError::into_inner).take());
+        tracing::info!(process, batches, seconds, busy_seconds, "client gone");
+        outcome
+    }
+
+    fn listen(&self, socket: &OwnedFd, stop: &Event) -> Result<()> {
         loop {
             let ready = poll::readable(&[socket.as_fd(), stop.as_fd()], None);
-            // anything a client says now is a hang-up, or nothing that this program knows
-            if ready.map_or(true, |ready| ready[0] || ready[1]) {
-                let ClientReport { process, batches, seconds, busy_seconds, .. } = self.report();
-                drop(self.makers.lock().unwrap_or_else(PoisonError::into_inner).take());
-                tracing::info!(process, batches, seconds, busy_seconds, "client gone");
+            if ready.map_or(true, |ready| ready[1]) {
                 return Ok(());
             }
+            // any other word is a hang-up, or nothing that this program knows
+            let Ok((ToDaemon::Seek(seek), _)) = frames::receive(socket) else { return Ok(()) };
+            self.seek(seek)?;
         }
+    }
+
+    fn seek(&self, Seek { plan, number }: Seek) -> Result<()> {
+        plan.check()?;
+        let Plan { len, batch_size, .. } = self.open.plan;
+        ensure!(
+            (plan.len, plan.batch_size) == (len, batch_size),
+            value,
+            "a stream keeps its source and its batch size when it is sought in"
+        );
+        ensure!(number > self.feed.first() && number <= GREATEST, value, "the numbers of a stream rise");
+        self.feed.seek(plan, number);
+        self.rings.discard_below(number);
+        Ok(())
     }
 
     pub fn report(&self) -> ClientReport {

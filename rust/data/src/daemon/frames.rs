@@ -21,6 +21,8 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 pub enum ToDaemon {
     Hello,
     Open(Open),
+    /// After the opening, at any time. There is no answer: batches of the new place appear in the ring.
+    Seek(Seek),
     Status,
 }
 
@@ -30,10 +32,20 @@ pub struct Open {
     pub plan: Plan,
     /// How many epochs from the plan's start; `None`: without end.
     pub epochs: Option<u64>,
+    /// What the plan's batch 0 is called in the ring.
+    pub number: u64,
     /// The plan's first batch that the client does not have yet.
     pub first: u64,
     /// Of the source that the client knows: another one is refused.
     pub fingerprint: u64,
+}
+
+/// Go on elsewhere.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Seek {
+    pub plan: Plan,
+    /// What its batch 0 is called: more than the number of any batch before.
+    pub number: u64,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

@@ -174,6 +174,7 @@ fn converse(shared: &Shared, number: u64, socket: &OwnedFd, process: i32) -> Res
     loop {
         match frames::receive(socket)? {
             (ToDaemon::Hello, _) => frames::send(socket, &ToClient::Welcome(shared.welcome()), None)?,
+            (ToDaemon::Seek(_), _) => bail!(value, "a client sought in a stream that it has not opened"),
             (ToDaemon::Status, _) => frames::send(socket, &ToClient::Status(shared.report()), None)?,
             (ToDaemon::Open(open), ring) => {
                 let attended = Arc::new(Attended::start(&shared.service, &open, ring, process)?);

@@ -146,6 +146,26 @@ impl<T: Clone> Leases<T> {
         }
     }
 
+    /// Works below `first` are wanted no more. Their leases are revoked, so that each slot comes back when its worker speaks
+    /// or dies; what was published before that is taken back. A stream cannot leave anything out: its batches are made.
+    pub fn seek(&mut self, first: u64, slots: &mut impl Slots) {
+        let stays = |work: &Work<T>| work.number >= first || work.place.is_some();
+        self.fresh.retain(stays);
+        self.again.retain(|_, work| stays(work));
+        self.condemned.retain(|_, (work, _)| stays(work));
+        self.published.retain(|_, work| stays(work));
+        for worker in &mut self.workers {
+            worker.growing.retain(stays);
+            for lease in worker.leases.iter_mut().filter(|lease| lease.work.as_ref().is_some_and(|work| !stays(work))) {
+                slots.revoke(worker.id, lease.grant);
+                lease.work = None;
+            }
+        }
+        self.deaths.forget_below(first);
+        // after the leases: nothing of it can be published any more
+        slots.discard_below(first);
+    }
+
     /// Leases what can be leased. True: something waits for a slot.
     pub fn dispatch(&mut self, slots: &mut impl Slots, now: Duration) -> bool {
         if self.abandoned {

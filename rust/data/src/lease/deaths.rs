@@ -45,6 +45,9 @@ impl Deaths {
     pub fn forget(&mut self, number: u64) {
         self.by_sample.retain(|&(of, _), _| of != number);
     }
+    pub fn forget_below(&mut self, first: u64) {
+        self.by_sample.retain(|&(of, _), _| of >= first);
+    }
     pub fn on_sample(&mut self, number: u64, progress: u32, limits: &Limits, cause: Cause, words: &str) -> Option<Failure> {
         let deaths = self.by_sample.entry((number, progress)).or_default();
         *deaths += 1;

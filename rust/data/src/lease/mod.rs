@@ -56,6 +56,8 @@ pub trait Slots {
     fn reclaim(&mut self, worker: u32, grant: Grant) -> bool;
     /// Frees the slot of the newest ring in which this batch is READY, if there is one.
     fn take_back(&mut self, number: u64) -> bool;
+    /// Frees the slots in which batches of smaller numbers are READY.
+    fn discard_below(&mut self, first: u64);
     /// The slot's heartbeat: 0 before the first sample, then the running number of the sample being made, from 1.
     fn progress(&self, grant: Grant) -> u32;
     /// The process is stopped (SIGSTOP), not merely slow.

@@ -1,6 +1,7 @@
 //! Long random schedules of workers, clients, kills and stops against the book, with a ring made of plain values.
 //! What a schedule proves: every number reaches the client once and in order, a slot is never leased while its last
-//! writer can still write, a held batch never changes, and a stream is never asked to go back.
+//! writer can still write, a held batch never changes, and a stream is never asked to go back. Schedules with seeks prove
+//! that nothing of the place that was left comes to the client or stays in its way.
 use super::*;
 use rustorch_base::random::Philox;
 use std::collections::{BTreeMap, VecDeque};
@@ -50,11 +51,15 @@ struct World {
     rings: Vec<Vec<Slot>>,
     processes: BTreeMap<u32, Process>,
     grow_wanted: bool,
+    /// As the session has it: nothing below it is published any more.
+    first: u64,
     /// The tempting protocol, in which a revoked slot is free at once: it must be caught.
     careless: bool,
 }
 
 const SAMPLES: u32 = 4;
+/// How far a seek goes: more than is ever under way.
+const ELSEWHERE: u64 = 1000;
 const LARGE: u64 = 100;
 const SMALL: u64 = 10;
 
@@ -75,6 +80,8 @@ impl World {
         let slot = self.slot(grant).expect("a slot changed its generation under a writer");
         if slot.state == State::Leased(id) {
             slot.state = State::Ready;
+            let number = slot.number;
+            assert!(number >= self.first, "batch {number} was published after a seek to {}", self.first);
             return true;
         }
         assert!(self.free_if(grant, State::Revoked(id)));
@@ -159,6 +166,11 @@ impl Slots for World {
         let found = self.rings[newest].iter_mut().find(|slot| slot.state == State::Ready && slot.number == number);
         found.map(|slot| slot.state = State::Free).is_some()
     }
+    fn discard_below(&mut self, first: u64) {
+        let ready = |slot: &&mut Slot| slot.state == State::Ready && slot.number < first;
+        self.rings.iter_mut().flatten().filter(ready).for_each(|slot| slot.state = State::Free);
+        self.first = first;
+    }
     fn progress(&self, grant: Grant) -> u32 {
         self.rings[grant.ring as usize][grant.slot as usize].progress
     }
@@ -176,6 +188,9 @@ struct Run {
     places: u32,
     total: u64,
     offered: u64,
+    /// What the first batch of the place is called at which the client is, and at which the session is.
+    first: u64,
+    sought: u64,
     wanted: u64,
     held: VecDeque<(usize, usize, (u32, u64))>,
     condemned: Vec<u64>,
@@ -192,12 +207,14 @@ impl Run {
             rings: vec![vec![slot; slots]],
             processes: BTreeMap::new(),
             grow_wanted: false,
+            first: 0,
             careless: false,
         };
         let limits = Limits { lease: Duration::from_millis(60), stop: Duration::from_millis(150), deaths: 3 };
         let book = Leases::new(places, slots, SMALL, limits);
         let (now, held, condemned) = (Duration::ZERO, VecDeque::new(), vec![]);
-        Run { world, book, now, next_id: 1, streams, places, total, offered: 0, wanted: 0, held, condemned, starved: false, called: true }
+        let (next_id, offered, first, sought, wanted, starved, called) = (1, 0, 0, 0, 0, false, true);
+        Run { world, book, now, next_id, streams, places, total, offered, first, sought, wanted, held, condemned, starved, called }
     }
     /// One round of the session, as its event loop does it: words first, then deaths, clock, leases. It sleeps until there
     /// is a reason to look.
@@ -222,7 +239,11 @@ impl Run {
             }
         }
         self.book.tick(&mut self.world, self.now);
-        while self.book.wants_work() && self.offered < self.total {
+        if self.first > self.sought {
+            (self.sought, self.offered) = (self.first, self.first);
+            self.book.seek(self.first, &mut self.world);
+        }
+        while self.book.wants_work() && self.offered < self.first + self.total {
             let place = self.streams.then(|| (self.offered % self.places as u64) as u32);
             self.book.offer(Work::new(self.offered, place, place.map(|_| self.offered / self.places as u64)));
             self.offered += 1;
@@ -266,6 +287,12 @@ impl Run {
             self.called = true;
         }
     }
+    /// The client goes on elsewhere; the session hears of it when it looks.
+    fn seek(&mut self) {
+        self.first = self.wanted + ELSEWHERE;
+        self.wanted = self.first;
+        self.called = true;
+    }
     fn client(&mut self) {
         if self.world.below(2) == 0 && self.held.len() + 2 < self.world.rings[0].len() {
             let wanted = self.wanted;
@@ -300,10 +327,10 @@ impl Run {
         }
     }
     /// Faults come in the first part; then everything must arrive, whoever is left stopped.
-    fn run(&mut self, faults: u32, poison: Option<u64>) {
+    fn run(&mut self, faults: u32, poison: Option<u64>, seeks: u32) {
         let grows = |number: u64| number >= 40 && number % 7 == 3;
         for step in 0..200_000 {
-            if self.wanted == self.total {
+            if self.wanted == self.first + self.total {
                 return;
             }
             match self.world.below(10) {
@@ -317,22 +344,23 @@ impl Run {
                 5..7 => self.session(),
                 7..9 => self.client(),
                 _ if step < 10_000 && self.world.below(1000) < faults => self.fault(),
+                _ if step < 10_000 && self.world.below(1000) < seeks => self.seek(),
                 _ => {}
             }
         }
-        panic!("batch {} of {} never came: {:#?}", self.wanted, self.total, self.book);
+        panic!("batch {} of {} never came: {:#?}", self.wanted, self.first + self.total, self.book);
     }
 }
 
-fn schedules(streams: bool, faults: u32, poison: Option<u64>) {
+fn schedules(streams: bool, faults: u32, poison: Option<u64>, seeks: u32) {
     let first: u64 = std::env::var("LEASE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
     let count: u64 = std::env::var("LEASE_SCHEDULES").ok().and_then(|count| count.parse().ok()).unwrap_or(60);
     for seed in first..first + count {
         let (places, slots) = (1 + (seed % 3) as u32, 3 + (seed % 5) as usize);
         let mut run = Run::new(seed, streams, places, slots, 120);
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run.run(faults, poison)));
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run.run(faults, poison, seeks)));
         if let Err(cause) = outcome {
-            eprintln!("seed {seed}, streams {streams}, {places} workers, {slots} slots, faults {faults}");
+            eprintln!("seed {seed}, streams {streams}, {places} workers, {slots} slots, faults {faults}, seeks {seeks}");
             std::panic::resume_unwind(cause);
         }
         if let Some(poison) = poison {
@@ -346,24 +374,30 @@ fn schedules(streams: bool, faults: u32, poison: Option<u64>) {
 
 #[test]
 fn undisturbed_schedules_deliver_each_batch_once() {
-    schedules(false, 0, None);
-    schedules(true, 0, None);
+    schedules(false, 0, None, 0);
+    schedules(true, 0, None, 0);
 }
 #[test]
 fn kills_and_stops_lose_and_repeat_nothing() {
-    schedules(false, 200, None);
-    schedules(false, 900, None);
+    schedules(false, 200, None, 0);
+    schedules(false, 900, None, 0);
 }
 #[test]
 fn streams_are_replayed_and_never_go_back() {
-    schedules(true, 200, None);
-    schedules(true, 600, None);
+    schedules(true, 200, None, 0);
+    schedules(true, 600, None, 0);
 }
 #[test]
 fn a_deadly_sample_is_condemned_once() {
-    schedules(false, 0, Some(23));
-    schedules(false, 100, Some(23));
-    schedules(true, 0, Some(23));
+    schedules(false, 0, Some(23), 0);
+    schedules(false, 100, Some(23), 0);
+    schedules(true, 0, Some(23), 0);
+}
+#[test]
+fn a_seek_leaves_nothing_of_the_old_place_whatever_dies_meanwhile() {
+    schedules(false, 0, None, 30);
+    schedules(false, 200, None, 10);
+    schedules(false, 900, None, 100);
 }
 /// The model has teeth: without quarantine some schedule has a slot with two writers.
 #[test]
@@ -371,7 +405,7 @@ fn a_revoked_slot_that_is_free_at_once_is_caught() {
     let caught = (1..60).any(|seed| {
         let mut run = Run::new(seed, false, 2, 5, 120);
         run.world.careless = true;
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run.run(900, None))).is_err()
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run.run(900, None, 0))).is_err()
     });
     assert!(caught);
 }

@@ -174,6 +174,13 @@ impl Ring {
         self.announce_freed();
     }
 
+    /// Takes a published batch back that the client no longer wants, unless it has it already.
+    pub fn withdraw(&self, lease: Lease) {
+        if self.slot(lease.slot as usize).state.take_back(lease.word(State::Ready)) {
+            self.announce_freed();
+        }
+    }
+
     /// Takes back the ready batch that is farthest behind `number`, because `number` has to be made first and has no slot.
     /// Its number, which has to be made again.
     pub fn take_back_farthest(&self, number: u64) -> Option<u64> {

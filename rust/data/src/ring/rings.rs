@@ -107,6 +107,11 @@ impl Rings {
         self.live().iter().for_each(|ring| ring.freeze());
     }
 
+    /// Frees ready batches of smaller numbers: the client has gone elsewhere.
+    pub fn discard_below(&self, first: u64) {
+        self.live().iter().for_each(|ring| ring.discard(|number| number < first));
+    }
+
     /// The first number from `next` on that is ready nowhere. Batches behind it, which somebody else will make again, are
     /// discarded.
     pub fn keep_run(&self, next: u64) -> u64 {

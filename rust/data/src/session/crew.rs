@@ -107,6 +107,9 @@ impl Slots for Crew {
             word.state() == Some(State::Ready) && slot.number() == number && slot.state.take_back(word)
         })
     }
+    fn discard_below(&mut self, first: u64) {
+        self.rings.discard_below(first);
+    }
     fn progress(&self, grant: Grant) -> u32 {
         self.known.get(&grant.ring).map_or(0, |ring| ring.slot(grant.slot as usize).progress())
     }

@@ -37,6 +37,8 @@ pub(super) struct Engine {
     crew: Crew,
     spare: Spare,
     job: Option<Arc<Job>>,
+    /// As the feed has it: works below it were left out.
+    first: u64,
     next_id: u32,
     begin: Instant,
     ticked: Duration,
@@ -71,6 +73,7 @@ impl Engine {
             crew,
             spare: Spare::default(),
             job: None,
+            first: 0,
             next_id: SESSION + 1,
             begin,
             ticked,
@@ -233,6 +236,11 @@ impl Engine {
 
     /// Leases what can be leased. True: something waits for a slot, and a call is ordered for when there is one.
     fn lease(&mut self) -> bool {
+        let first = self.feed.first();
+        if first > self.first {
+            self.first = first;
+            self.book.seek(first, &mut self.crew);
+        }
         while self.book.wants_work() {
             let Next::Task(task) = self.feed.next() else { break };
             let place = if let Keys::Stream { place, .. } = task.keys { Some(place % self.options.workers) } else { None };

@@ -1,5 +1,5 @@
 //! What is said of batches and workers that cannot be helped.
-use crate::feed::{Keys, Task};
+use crate::feed::{Keys, Task, since_seek};
 use crate::lease::{Cause, Failure};
 use std::fmt::Write;
 
@@ -30,7 +30,7 @@ fn samples(task: &Task, sample: Option<u32>) -> String {
 
 /// Epoch, batch, samples, and the last words.
 pub(super) fn condemned(task: &Task, failure: &Failure) -> String {
-    let (epoch, number, deaths) = (task.random.epoch, task.number, failure.deaths);
+    let (epoch, number, deaths) = (task.random.epoch, since_seek(task.number), failure.deaths);
     let what = samples(task, failure.sample);
     let mut text =
         format!("epoch {epoch}, batch {number}: {deaths} DataLoader workers died of {what} (the last with {})", ending(failure.cause));

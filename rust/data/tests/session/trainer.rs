@@ -76,7 +76,7 @@ impl Trainer {
         Trainer::with(launch(), plan, first, end, streams, options)
     }
     pub fn with(launch: Launch, plan: &Plan, first: u64, end: u64, streams: Option<u32>, options: Options) -> Trainer {
-        let feed = Arc::new(Tasks { first, next: Mutex::new(first), end, streams });
+        let feed: Arc<dyn Feed> = Arc::new(Tasks { first, next: Mutex::new(first), end, streams });
         let client = Client::with_workers(launch, feed, 8, SAMPLES as usize * plan.width * 4 + 512, options).unwrap();
         client.session().unwrap().set_job(job(plan));
         Trainer { client, plan: plan.clone(), streams, first, next: 0, kept: VecDeque::new() }

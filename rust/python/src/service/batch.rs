@@ -14,13 +14,14 @@ use std::sync::Arc;
 /// What Python is given: number, kind, skeleton, tensors.
 pub type Parts<'py> = (u64, u32, Bound<'py, PyBytes>, Bound<'py, PyList>);
 
-pub fn to_parts<'py>(py: Python<'py>, batch: Batch) -> PyResult<Parts<'py>> {
+/// `number` is what Python calls the batch.
+pub fn to_parts<'py>(py: Python<'py>, number: u64, batch: Batch) -> PyResult<Parts<'py>> {
     let batch = Arc::new(batch);
     let tensors = PyList::empty(py);
     for buffer in batch.buffers() {
         tensors.append(to_python(py, tensor(&batch, &buffer))?)?;
     }
-    Ok((batch.number(), batch.kind() as u32, PyBytes::new(py, batch.skeleton()), tensors))
+    Ok((number, batch.kind() as u32, PyBytes::new(py, batch.skeleton()), tensors))
 }
 
 fn tensor(batch: &Arc<Batch>, buffer: &BatchBuffer<'_>) -> Tensor {

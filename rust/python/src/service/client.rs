@@ -8,8 +8,8 @@ use crate::tensor::reference::Handle;
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration, PyValueError};
 use pyo3::prelude::*;
 use rustorch_core::fork;
-use rustorch_data::client::{self, Client, Next, Options, Request};
-use rustorch_data::feed::{Keys, QueueFeed};
+use rustorch_data::client::{self, Client, Next, Options, Request, Tasks};
+use rustorch_data::feed::{Keys, QueueFeed, since_seek};
 use rustorch_data::order::{Plan, PlanFeed};
 use rustorch_data::ring::rings;
 use rustorch_data::session::{self, Job, Launch};
@@ -47,23 +47,18 @@ fn started(plan: Plan, state: Option<&HashMap<String, u64>>, fingerprint: u64) -
     }
 }
 
-/// Takes the batches of the tasks that were pushed, in their order.
+/// Takes the batches of the tasks that were pushed, or of a plan, in their order.
 #[pyclass(frozen, name = "Client", module = "rustorch._C._data")]
 pub struct PyClient {
     client: Mutex<Option<Arc<Client>>>,
-    order: Order,
-}
-
-/// Who says what batch comes next.
-enum Order {
-    /// Whoever pushes.
-    Pushed(Arc<QueueFeed>),
-    /// A plan, of a source with this fingerprint.
-    Planned(Box<Plan>, u64),
+    /// Who says what batch comes next, also of a client that was closed.
+    tasks: Tasks,
+    /// Of the source that a plan belongs to.
+    fingerprint: u64,
 }
 
 impl PyClient {
-    fn new(client: Client, order: Order) -> PyClient {
+    fn new(client: Client, fingerprint: u64) -> PyClient {
         static PINNED: Once = Once::new();
         PINNED.call_once(|| {
             fork::hold_during_fork(|| {
@@ -71,22 +66,23 @@ impl PyClient {
                 Box::new(())
             });
         });
-        PyClient { client: Mutex::new(Some(Arc::new(client))), order }
+        PyClient { tasks: client.tasks().clone(), client: Mutex::new(Some(Arc::new(client))), fingerprint }
     }
     fn client(&self) -> PyResult<Arc<Client>> {
         let client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
         client.clone().ok_or_else(|| PyRuntimeError::new_err("the client is closed"))
     }
     fn push(&self, random: BatchRandom, keys: Keys) -> PyResult<u64> {
-        match &self.order {
-            Order::Pushed(feed) => Ok(feed.push(random, keys)),
-            Order::Planned(..) => Err(PyRuntimeError::new_err("this client follows a plan")),
+        match &self.tasks {
+            Tasks::Queue(feed) => Ok(feed.push(random, keys)),
+            _ => Err(PyRuntimeError::new_err("this client follows a plan")),
         }
     }
-    fn plan(&self) -> PyResult<(&Plan, u64)> {
-        match &self.order {
-            Order::Planned(plan, fingerprint) => Ok((plan, *fingerprint)),
-            Order::Pushed(_) => Err(PyRuntimeError::new_err("this client follows no plan")),
+    /// The plan, and what its batch 0 is called.
+    fn plan(&self) -> PyResult<(Plan, u64)> {
+        match &self.tasks {
+            Tasks::Plan(feed) => Ok(feed.plan()),
+            _ => Err(PyRuntimeError::new_err("this client follows no plan")),
         }
     }
 }
@@ -99,8 +95,8 @@ impl PyClient {
         let source = Columns::new(tensors.into_iter().map(|handle| handle.0).collect()).or_raise()?;
         let feed = QueueFeed::new();
         let options = Options { slots, batch_size, workers: threads };
-        let client = py.detach(|| Client::with_readers(Arc::new(source), feed.clone(), &options)).or_raise()?;
-        Ok(PyClient::new(client, Order::Pushed(feed)))
+        let client = py.detach(|| Client::with_readers(Arc::new(source), feed, &options)).or_raise()?;
+        Ok(PyClient::new(client, 0))
     }
 
     /// Batches made by processes that run ``program``. They begin with :meth:`set_job`.
@@ -109,8 +105,8 @@ impl PyClient {
         let launch = Launch { program, arguments, environment: Vec::new() };
         let feed = QueueFeed::new();
         let options = session::Options { workers, ..session::Options::default() };
-        let client = py.detach(|| Client::with_workers(launch, feed.clone(), slots, SLOT_BYTES, options)).or_raise()?;
-        Ok(PyClient::new(client, Order::Pushed(feed)))
+        let client = py.detach(|| Client::with_workers(launch, feed, slots, SLOT_BYTES, options)).or_raise()?;
+        Ok(PyClient::new(client, 0))
     }
     /// Gives the workers their job: the memory file with this descriptor, which the client keeps a copy of.
     fn set_job(&self, file: BorrowedDescriptor) -> PyResult<()> {
@@ -138,10 +134,10 @@ impl PyClient {
     ) -> PyResult<PyClient> {
         let (source, fingerprint) = (source.0.clone(), source.0.fingerprint());
         let plan = started(plan.plan(source.len())?, state.as_ref(), fingerprint)?;
-        let feed = Arc::new(PlanFeed::new(plan.clone(), None));
         let options = Options { slots, batch_size: plan.batch_size as usize, workers: threads };
+        let feed = Arc::new(PlanFeed::new(plan, None));
         let client = py.detach(|| Client::with_readers(source, feed, &options)).or_raise()?;
-        Ok(PyClient::new(client, Order::Planned(Box::new(plan), fingerprint)))
+        Ok(PyClient::new(client, fingerprint))
     }
     /// The same of ``len`` samples that processes make, which run ``program`` and begin with :meth:`set_job`.
     #[staticmethod]
@@ -159,11 +155,11 @@ impl PyClient {
         state: Option<HashMap<String, u64>>,
     ) -> PyResult<PyClient> {
         let plan = started(plan.plan(len)?, state.as_ref(), fingerprint)?;
-        let feed = Arc::new(PlanFeed::new(plan.clone(), None));
+        let feed = Arc::new(PlanFeed::new(plan, None));
         let launch = Launch { program, arguments, environment: Vec::new() };
         let options = session::Options { workers, ..session::Options::default() };
         let client = py.detach(|| Client::with_workers(launch, feed, slots, SLOT_BYTES, options)).or_raise()?;
-        Ok(PyClient::new(client, Order::Planned(Box::new(plan), fingerprint)))
+        Ok(PyClient::new(client, fingerprint))
     }
     /// The stream of the service at ``address``.
     #[staticmethod]
@@ -173,19 +169,32 @@ impl PyClient {
         let state = state.as_ref().map(plan::state).transpose()?;
         let request = Request { plan: chosen.of(offered)?, epochs: None, state, slots };
         let client = py.detach(|| Client::connect(address, request)).or_raise()?;
-        let (Some((plan, _)), Some(state)) = (client.served(), client.state()) else {
+        let Some(state) = client.state() else {
             return Err(PyRuntimeError::new_err("a client of a service follows its plan"));
         };
-        Ok(PyClient::new(client, Order::Planned(Box::new(plan), state.fingerprint)))
+        Ok(PyClient::new(client, state.fingerprint))
     }
     /// Where the plan is: what was taken is consumed.
     fn state(&self) -> PyResult<BTreeMap<&'static str, u64>> {
-        let (plan, fingerprint) = self.plan()?;
-        Ok(plan.state(self.client()?.position(), fingerprint).to_map())
+        let position = self.client()?.position();
+        let (plan, first) = self.plan()?;
+        Ok(plan.state(position.saturating_sub(first), self.fingerprint).to_map())
+    }
+    /// Goes on from a state; threads, workers and the connection stay. False: no further batch can come from this client.
+    fn seek(&self, py: Python<'_>, state: HashMap<String, u64>) -> PyResult<bool> {
+        let (client, (plan, _)) = (self.client()?, self.plan()?);
+        let plan = plan.resume(&plan::state(&state)?, self.fingerprint).or_raise()?;
+        Ok(client.failure().is_none() && py.detach(|| client.seek(plan)).or_raise().map(|()| true)?)
+    }
+    /// Leaves out what was pushed and not taken. False as of :meth:`seek`.
+    fn drop_outstanding(&self, py: Python<'_>) -> PyResult<bool> {
+        let client = self.client()?;
+        Ok(client.failure().is_none() && py.detach(|| client.drop_outstanding()).or_raise().map(|()| true)?)
     }
     /// Whether the batch of this number is the last of its epoch.
     fn ends_epoch(&self, number: u64) -> PyResult<bool> {
-        Ok(self.plan()?.0.part(number).is_none_or(|part| part.last))
+        let (plan, _) = self.plan()?;
+        Ok(plan.part(number).is_none_or(|part| part.last))
     }
     /// Batches of a whole epoch.
     fn batches_per_epoch(&self) -> PyResult<u64> {
@@ -215,7 +224,13 @@ impl PyClient {
         let mut found = client.next(Duration::ZERO).or_raise()?;
         loop {
             match found {
-                Next::Ready(batch) => return to_parts(py, batch).map(Some),
+                Next::Ready(batch) => {
+                    let number = match &self.tasks {
+                        Tasks::Plan(feed) => batch.number().saturating_sub(feed.plan().1),
+                        _ => since_seek(batch.number()),
+                    };
+                    return to_parts(py, number, batch).map(Some);
+                }
                 Next::Ended => return Err(PyStopIteration::new_err(())),
                 Next::Waiting => {}
             }

@@ -31,7 +31,8 @@ class _BaseDataLoaderIter:
 
     def _begin(self, loader: Any, epoch: int = 0, base_seed: int | None = None) -> None:
         """The beginning of an epoch, or where the state that was loaded left one."""
-        self._progress = Progress(loader, loader._take_resumed(), epoch, base_seed)
+        resumed = loader._take_resumed()
+        self._progress = Progress(loader, resumed, epoch, base_seed if resumed is None else None)
         self._base_seed = self._progress.base_seed
         self._sampler_iter = self._progress.indices
         self._num_yielded = self._progress.batches
@@ -59,6 +60,10 @@ class _BaseDataLoaderIter:
         """Starts the next epoch."""
         self._begin(loader, self._progress.epoch + 1, self._base_seed)
         self._told_length = loader._IterableDataset_len_called
+
+    def _can_go_on(self, state: Any) -> bool:
+        """Whether the next epoch of this iterator may be the one of a state, to the same numbers."""
+        return False
 
     def _next_index(self) -> Any:
         return next(self._sampler_iter)

@@ -56,8 +56,15 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
 
         return start_workers(loader, self._base_seed)
 
+    def _can_go_on(self, state: Any) -> bool:
+        """Worker processes were told their seed when they started; threads draw nothing."""
+        return not self._is_stream and (self._columns is not None or state["base_seed"] == self._base_seed)
+
     def _reset(self, loader: Any) -> None:
-        while self._outstanding:  # what is left of an epoch that was broken off
+        # What is left of an epoch that was broken off. Only a stream's workers cannot leave anything out.
+        if not self._is_stream and self._client.drop_outstanding():
+            self._outstanding.clear()
+        while self._outstanding:
             self._take()
             self._outstanding.popleft()
         super()._reset(loader)
@@ -115,13 +122,8 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
         raise StopIteration
 
     def _end_epoch(self) -> None:
-        if self._persistent_workers or self._client is None:
-            return
-        if self._columns is None:
+        if not self._persistent_workers:
             self._close()
-        else:
-            self._readers.give_back(self._columns, self._client)
-            self._client = None
 
     def _decoded(self, skeleton: bytes, tensors: list[Any]) -> Any:
         if not skeleton:
@@ -141,7 +143,9 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
 
     def _close(self) -> None:
         client, self._client = self._client, None
-        if client is not None:
+        if client is None:
+            return
+        if self._columns is None or not self._readers.take_back(self._columns, client):
             client.close()
 
     def __del__(self) -> None:

@@ -1,5 +1,6 @@
 """Plain tensors need no worker processes: threads of the trainer gather their rows without Python."""
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -62,17 +63,24 @@ def _is_plain(tensor: Tensor) -> bool:
 
 
 class Readers:
-    """Clients of reader threads over the tensors of a loader. One that has done its epoch serves the next."""
+    """Clients of reader threads over the tensors of a loader. One whose epoch is over serves the next."""
 
     def __init__(self) -> None:
         self._idle: tuple[Columns, Any] | None = None
+        self._owner = os.getpid()
 
     def start(self, columns: Columns, loader: Any) -> Any:
         idle, self._idle = self._idle, None
+        if os.getpid() != self._owner:
+            self._owner, idle = os.getpid(), None
         if idle is not None and idle[0] == columns:
             return idle[1]
         slots = loader.prefetch_factor * loader.num_workers + _HELD
         return _data.Client.with_tensors(columns.tensors, loader.num_workers, loader.batch_size or 1, slots)
 
-    def give_back(self, columns: Columns, client: Any) -> None:
+    def take_back(self, columns: Columns, client: Any) -> bool:
+        """Keeps the client for the next epoch, whatever this one left in it. False: it is dead."""
+        if os.getpid() != self._owner or not client.drop_outstanding():
+            return False
         self._idle = columns, client
+        return True

@@ -108,13 +108,19 @@ class Progress:
         batches = self._loader.batch_sampler
         is_plain = type(batches) is BatchSampler
         if self._resumed is not None and not self._loader._is_stream:
-            positions = _past(positions, self.samples if is_plain else self.batches)
+            by_seed = _is_by_seed(_sampler(self._loader))
+            positions = _past(positions, 0 if by_seed else self._passed)
         return batches._of(positions) if is_plain else positions
+
+    @property
+    def _passed(self) -> int:
+        """Positions that were had before the state was saved."""
+        return self.samples if type(self._loader.batch_sampler) is BatchSampler else self.batches
 
     def _positions(self) -> Iterator[Any]:
         sampler = _sampler(self._loader)
         if _is_by_seed(sampler):
-            return sampler._in_order_of(self._order_seed, self._began)
+            return sampler._in_order_of(self._order_seed, self._began, self._passed)
         # BatchSampler asks its sampler for an iterator when the first batch is wanted, not before.
         return _lazily(sampler) if type(self._loader.batch_sampler) is BatchSampler else iter(sampler)
 
