@@ -208,6 +208,27 @@ fn a_stream_comes_whole_and_its_state_continues_with_another_batch_size() {
 }
 
 #[test]
+fn the_status_says_who_waits_for_whom() {
+    let folder = Folder::new("waits");
+    let _daemon = start_daemon(&folder.path());
+    let figures = |pause: Duration, batches: u64| {
+        let client = Client::connect(&folder.address(), request(64, 1000)).unwrap();
+        for _ in 0..batches {
+            ready(&client);
+            std::thread::sleep(pause);
+        }
+        let report = status(&folder.address()).unwrap().clients.pop().unwrap();
+        drop(client);
+        until(|| status(&folder.address()).unwrap().clients.is_empty());
+        assert!(report.waited_seconds <= report.seconds && report.busy_seconds > 0.0, "{report:?}");
+        report.waited_seconds / report.seconds
+    };
+    // a batch takes two readers half a millisecond
+    let (hungry, lazy) = (figures(Duration::ZERO, 300), figures(Duration::from_millis(5), 60));
+    assert!(hungry > 0.4 && lazy < 0.3, "{hungry} {lazy}");
+}
+
+#[test]
 fn a_drained_daemon_leaves_what_is_ready_and_its_successor_goes_on() {
     let folder = Folder::new("drain");
     let daemon = start_daemon(&folder.path());

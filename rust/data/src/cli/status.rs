@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 /// Back to the upper left corner, and clear what stood below.
 const HOME: &str = "\x1b[H\x1b[J";
+/// The part of its time from which a trainer's waiting counts.
+const NOTICEABLE: f64 = 0.1;
 
 pub fn run(arguments: &Status) -> Result<i32> {
     let path = address::socket_path(arguments.address.as_deref())?;
@@ -79,7 +81,7 @@ fn picture(address: &str, report: &Report, rates: &BTreeMap<Key, f64>) -> String
         text.push_str("no clients\n");
         return text;
     }
-    let heading = ["client", "batches", "batches/s", "samples/s", "ready", "held", "busy", "slower side"];
+    let heading = ["client", "batches", "batches/s", "samples/s", "ready", "held", "busy", "waited", "slower side"];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
     rows.extend(report.clients.iter().map(|client| row(client, rates.get(&(client.process, client.first)).copied())));
     text + &figures::table(&rows)
@@ -96,15 +98,21 @@ fn row(client: &ClientReport, rate: Option<f64>) -> Vec<String> {
         format!("{}/{}", client.ready, client.slots),
         client.held.to_string(),
         format!("{:.0} %", busy.min(100.0)),
+        format!("{:.0} %", (100.0 * waited_part(client)).min(100.0)),
         slower_side(client).to_owned(),
     ]
 }
 
-/// Batches that wait for the trainer say that it is the slower one.
+/// The part of its time that the trainer waited for batches.
+fn waited_part(client: &ClientReport) -> f64 {
+    client.waited_seconds / client.seconds.max(1e-9)
+}
+
+/// A trainer that hardly ever waits is the slower side; `bottleneck()` draws the line at the same place.
 fn slower_side(client: &ClientReport) -> &'static str {
     if client.batches == 0 {
         "-"
-    } else if 2 * (client.ready + client.held) >= client.slots {
+    } else if waited_part(client) < NOTICEABLE {
         "trainer"
     } else {
         "readers"
@@ -115,21 +123,33 @@ fn slower_side(client: &ClientReport) -> &'static str {
 mod tests {
     use super::*;
 
-    fn client(process: i32, batches: u64, ready: u64) -> ClientReport {
+    fn client(process: i32, batches: u64, waited_seconds: f64) -> ClientReport {
         let (seconds, readers, busy_seconds) = (10.0, 2, 5.0);
-        ClientReport { process, batch_size: 64, first: 0, batches, seconds, readers, busy_seconds, slots: 8, ready, held: 1 }
+        ClientReport {
+            process,
+            batch_size: 64,
+            first: 0,
+            batches,
+            seconds,
+            readers,
+            busy_seconds,
+            waited_seconds,
+            slots: 8,
+            ready: 6,
+            held: 1,
+        }
     }
 
     #[test]
     fn the_table_says_who_is_slower() {
-        let clients = vec![client(41, 1000, 6), client(42, 2000, 0), client(43, 0, 0)];
+        let clients = vec![client(41, 1000, 0.9), client(42, 2000, 4.0), client(43, 0, 10.0)];
         let report = Report { process: 7, source: "x.npy".to_owned(), samples: 60_000, uptime_seconds: 65.0, clients };
         let text = picture("unix:a", &report, &BTreeMap::from([((42, 0), 50.0)]));
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "unix:a · 60,000 samples of x.npy · process 7, up 1 min 5 s");
         let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-        assert_eq!(words(lines[2]), ["41", "1,000", "100", "6,400", "6/8", "1", "25", "%", "trainer"]);
-        assert_eq!(words(lines[3]), ["42", "2,000", "50", "3,200", "0/8", "1", "25", "%", "readers"]);
-        assert_eq!(words(lines[4])[8], "-");
+        assert_eq!(words(lines[2]), ["41", "1,000", "100", "6,400", "6/8", "1", "25", "%", "9", "%", "trainer"]);
+        assert_eq!(words(lines[3]), ["42", "2,000", "50", "3,200", "6/8", "1", "25", "%", "40", "%", "readers"]);
+        assert_eq!(words(lines[4])[10], "-");
     }
 }

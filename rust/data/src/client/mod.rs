@@ -126,7 +126,10 @@ impl Client {
         }
         let begin = Instant::now();
         let found = self.wait_for(&mut number, begin, timeout);
-        self.waited.fetch_add(begin.elapsed().as_nanos() as u64, Relaxed);
+        let waited = begin.elapsed().as_nanos() as u64;
+        self.waited.fetch_add(waited, Relaxed);
+        // where a daemon sees it
+        self.rings.newest().header().waited.fetch_add(waited, Relaxed);
         found
     }
 
@@ -231,7 +234,7 @@ impl Client {
     pub fn figures(&self) -> Figures {
         let work = match &self.engine {
             Engine::Readers(readers) => readers.work(),
-            Engine::Workers(session) => workers::work(session),
+            Engine::Workers(session) => Work { batches: session.status().batches, busy: self.rings.busy() },
             Engine::Daemon(_) => Work::default(),
         };
         Figures { batches: self.taken.load(Relaxed), waited: Duration::from_nanos(self.waited.load(Relaxed)), work }

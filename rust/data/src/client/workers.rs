@@ -1,11 +1,9 @@
 //! Batches made by worker processes that this process starts and watches.
 use super::{Client, Engine, Tasks};
-use crate::readers::Work;
 use crate::ring::rings::Rings;
 use crate::session::{Launch, Options, Session};
 use rustorch_base::{Error, Result};
 use std::sync::Arc;
-use std::time::Duration;
 
 impl Client {
     /// Worker processes make the batches of the feed's tasks; they wait for [`Session::set_job`]. Of the first batches'
@@ -27,9 +25,4 @@ impl Client {
     pub fn failure(&self) -> Option<Error> {
         self.session()?.failure()
     }
-}
-
-pub(super) fn work(session: &Session) -> Work {
-    let status = session.status();
-    Work { batches: status.batches, busy: Duration::ZERO }
 }

@@ -12,6 +12,7 @@ use crate::sys::event::Event;
 use crate::sys::poll;
 use rustorch_base::{Error, Result, ensure};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -46,10 +47,10 @@ impl Makers {
         session.set_job(Job { bytes: Vec::new(), blob: Some(job) });
         Ok(Makers::Workers(session))
     }
-    fn work(&self) -> Work {
+    fn work(&self, rings: &Rings) -> Work {
         match self {
             Makers::Readers(readers) => readers.work(),
-            Makers::Workers(session) => Work { batches: session.status().batches, busy: Duration::ZERO },
+            Makers::Workers(session) => Work { batches: session.status().batches, busy: rings.busy() },
         }
     }
 }
@@ -116,7 +117,8 @@ impl Attended {
     }
 
     pub fn report(&self) -> ClientReport {
-        let work = self.makers.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(Makers::work).unwrap_or_default();
+        let work =
+            self.makers.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|makers| makers.work(&self.rings)).unwrap_or_default();
         let ring = self.rings.newest();
         ClientReport {
             process: self.process,
@@ -126,6 +128,7 @@ impl Attended {
             seconds: self.begin.elapsed().as_secs_f64(),
             readers: self.count,
             busy_seconds: work.busy.as_secs_f64(),
+            waited_seconds: Duration::from_nanos(ring.header().waited.load(Relaxed)).as_secs_f64(),
             slots: ring.slots() as u64,
             ready: ring.count(State::Ready) as u64,
             held: ring.count(State::Held) as u64,

@@ -131,6 +131,9 @@ pub struct ClientReport {
     pub readers: u64,
     /// Seconds that its readers were at work, all together. What is missing to `seconds * readers` they waited for a slot.
     pub busy_seconds: f64,
+    /// Seconds that the client was without a batch that it wanted, as far as it says: its share of `seconds` is what
+    /// slow readers cost the trainer.
+    pub waited_seconds: f64,
     pub slots: u64,
     /// Slots with a batch that the client has not taken: all but two say that the trainer is the slower side.
     pub ready: u64,

@@ -2,13 +2,13 @@
 use crate::ring::bell::Bell;
 use crate::ring::slot::SlotHeader;
 use rustorch_base::{Result, bail, ensure};
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 pub const PAGE: usize = 4096;
 /// A ring has 2 to this many slots: below, nothing could be in motion; above, scanning for a slot would cost more than a batch.
 pub const MOST_SLOTS: usize = 4096;
 const MAGIC: u64 = u64::from_le_bytes(*b"rt-ring\0");
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The start of the shared memory. The plain fields are written once by the creator and read once by whoever opens it.
 #[repr(C)]
@@ -24,6 +24,10 @@ pub struct RingHeader {
     pub ready: Bell,
     /// Rung when a slot is free, or when native readers have another reason to look.
     pub freed: Bell,
+    /// Nanoseconds that the client has been without a batch that it wanted.
+    pub waited: AtomicU64,
+    /// Nanoseconds that worker processes have spent making batches, all together.
+    pub busy: AtomicU64,
 }
 
 /// A ring's measures, computed by its creator or copied out of a header and checked. All later address arithmetic uses

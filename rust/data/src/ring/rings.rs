@@ -4,13 +4,17 @@ use super::Ring;
 use super::word::Lease;
 use rustorch_base::{Result, ensure};
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 /// Leases are taken under the lock, and only in the newest ring: an older one without a lease and without a ready batch
 /// can therefore be forgotten; batches that are held keep their ring themselves.
 pub struct Rings {
     live: Mutex<Vec<Arc<Ring>>>,
     growable: bool,
+    /// Of rings that are used up: what their headers said at the end.
+    busy_before: AtomicU64,
 }
 
 /// No slot is free: the ring on whose `freed` bell to wait, and the bell's count from before the look.
@@ -22,11 +26,11 @@ pub struct NoSlot {
 impl Rings {
     /// The rings of this process's own client. Errors: see [`Ring::create`].
     pub fn create(slots: usize, slot_bytes: usize) -> Result<Rings> {
-        Ok(Rings { live: Mutex::new(vec![owned(slots, slot_bytes)?]), growable: true })
+        Ok(Rings { live: Mutex::new(vec![owned(slots, slot_bytes)?]), growable: true, busy_before: AtomicU64::new(0) })
     }
     /// The one ring that a client in another process sent; it cannot be replaced from here.
     pub fn of_peer(ring: Ring) -> Rings {
-        Rings { live: Mutex::new(vec![Arc::new(ring)]), growable: false }
+        Rings { live: Mutex::new(vec![Arc::new(ring)]), growable: false, busy_before: AtomicU64::new(0) }
     }
 
     fn live(&self) -> MutexGuard<'_, Vec<Arc<Ring>>> {
@@ -38,6 +42,12 @@ impl Rings {
     }
     pub fn all(&self) -> Vec<Arc<Ring>> {
         self.live().clone()
+    }
+
+    /// How long worker processes have been making batches, all together.
+    pub fn busy(&self) -> Duration {
+        let now: u64 = self.live().iter().map(|ring| ring.header().busy.load(Relaxed)).fold(0, u64::wrapping_add);
+        Duration::from_nanos(now.wrapping_add(self.busy_before.load(Relaxed)))
     }
 
     /// A slot of the newest ring.
@@ -96,7 +106,11 @@ impl Rings {
             let mut index = 0;
             live.retain(|ring| {
                 index += 1;
-                index > last || !ring.is_used_up()
+                let stays = index > last || !ring.is_used_up();
+                if !stays {
+                    self.busy_before.fetch_add(ring.header().busy.load(Relaxed), Relaxed);
+                }
+                stays
             });
         }
         found

@@ -12,6 +12,8 @@ use std::any::Any;
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
 
 /// Batches that wait for a larger ring: as many as a session leases to one worker at once.
 const KEPT: usize = 2;
@@ -75,6 +77,7 @@ impl<'a, F: Fetch> Server<'a, F> {
             ring.give_up(right);
             return Ok(ToSession::Done { grant, published: false });
         }
+        let begin = Instant::now();
         let batch = match self.kept.iter().position(|(kept, _)| *kept == number) {
             Some(kept) => Ok(self.kept.swap_remove(kept).1),
             None => {
@@ -83,6 +86,7 @@ impl<'a, F: Fetch> Server<'a, F> {
             }
         };
         let written = batch.and_then(|batch| write(ring, right, number, batch));
+        ring.header().busy.fetch_add(begin.elapsed().as_nanos() as u64, Relaxed);
         let label = match written {
             Ok(Written::Whole(label)) => label,
             Ok(Written::TooLarge { bytes, batch }) => return Ok(self.keep(grant, number, bytes, batch)),

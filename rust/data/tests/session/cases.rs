@@ -56,6 +56,9 @@ pub fn batches_come_as_tasks_are_pushed() {
         assert_eq!((batch.number(), batch.kind(), batch.samples()), (number, Kind::Data, 16));
     }
     assert!(matches!(client.next(Duration::from_millis(1)).unwrap(), Next::Waiting));
+    // six batches of 16 samples, of which each takes 20 microseconds
+    let busy = client.figures().work.busy;
+    assert!(busy >= Duration::from_micros(6 * 16 * 20), "{busy:?}");
     feed.close();
     assert!(matches!(client.next(Duration::from_secs(20)).unwrap(), Next::Ended));
 }
