@@ -13,7 +13,9 @@ use rustorch_core::Storage;
 use rustorch_core::ops::strided::read_element;
 
 /// The elements behind tensors of one dtype.
-#[pyclass(frozen, weakref, freelist = 1, module = "rustorch.storage")]
+// Scripts compare `id(a.storage())` with `id(b.storage())`, so the next object is made where the last one was freed. (PyO3's
+// list holds one object fewer than it is given.)
+#[pyclass(frozen, weakref, freelist = 2, module = "rustorch.storage")]
 pub struct TypedStorage {
     storage: Storage,
     dtype: DType,
