@@ -12,7 +12,8 @@ export PYO3_BUILD_EXTENSION_MODULE := 1
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 # What `make train` and `make bench` hand to their program: make train ARGS="--epochs 30 --seed 1"
 ARGS ?=
-# Of `make soak`: how many processes are killed or stopped, and what decides when. Without SEED every run is another.
+# Of `make soak`: how many processes are killed or stopped, half and half, of a trainer in Rust and again of trainers in
+# Python and their service; and what decides when. Without SEED every run is another.
 FAULTS ?= 400
 SEED ?=
 
@@ -36,12 +37,13 @@ test-python: dev $(VENV)/.dev  ## pytest alone: make test-python ARGS="-k autogr
 	$(PY) -m pytest -q $(ARGS)
 
 soak: dev $(VENV)/.dev  ## Kill and stop processes of the data service at random, for minutes: make soak FAULTS=1000 SEED=7
-	@seed="$(SEED)"; seed="$${seed:-$$RANDOM}"; echo "soak: seed $$seed, $(FAULTS) faults"; \
-	RUSTORCH_SOAK_SEED=$$seed RUSTORCH_SOAK_FAULTS=$(FAULTS) cargo test --locked -p rustorch-data --test session -- kills_and_stops; \
-	for round in $$(seq $$(($(FAULTS) / 100 + 1))); do \
-	  RUSTORCH_TEST_SEED=$$((seed + round)) cargo test --locked -q -p rustorch-data --test daemon killed; \
-	  $(PY) -m pytest -q tests/test_dataloader_faults.py tests/test_data_command.py -k kill; \
-	done; echo "soak: seed $$seed: nothing was lost, nothing came twice, nothing was left behind"
+	@seed="$(SEED)"; seed="$${seed:-$$RANDOM}"; log=$$(mktemp); trap 'rm -f "$$log"' EXIT; \
+	export RUSTORCH_SOAK_SEED=$$seed RUSTORCH_SOAK_FAULTS=$(FAULTS) RUSTORCH_TEST_SEED=$$seed; \
+	cargo test --locked -q -p rustorch-data --test session -- kills_and_stops | tee -a "$$log"; \
+	cargo test --locked -q -p rustorch-data --test daemon killed -- --nocapture | tee -a "$$log"; \
+	$(PY) -m pytest -q -s --timeout 3600 tests/test_data_soak.py | tee -a "$$log"; \
+	$(PY) -m pytest -q tests/test_dataloader_faults.py tests/test_data_command.py tests/test_data_service.py -k kill; \
+	echo; grep '^soak: ' "$$log"; echo "soak: seed $$seed: nothing was lost, nothing came twice, nothing was late, nothing was left behind"
 
 memcheck: need-cargo $(VENV)/.python  ## The data service's ring under valgrind, which has to be installed
 	@command -v valgrind > /dev/null || { echo "install valgrind (Debian and Ubuntu: apt install valgrind), then run make again." >&2; exit 1; }

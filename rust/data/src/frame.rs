@@ -62,17 +62,14 @@ pub enum LeaseKeys {
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum ToSession {
+    /// The process has started, and waits for its job.
+    Here,
+    /// It has its job, and waits for leases.
     Ready,
     /// The worker will not touch the slot again: the batch is published, or the lease was revoked and the slot is free.
-    Done {
-        grant: Grant,
-        published: bool,
-    },
+    Done { grant: Grant, published: bool },
     /// The batch needs a slot of so many bytes. The worker keeps it, encoded, and will not touch this slot again.
-    Grow {
-        grant: Grant,
-        bytes: u64,
-    },
+    Grow { grant: Grant, bytes: u64 },
 }
 
 /// Errors: more than a frame holds.
@@ -164,8 +161,12 @@ mod tests {
         for sentence in sentences() {
             assert_eq!(decode::<ToWorker>(&encode(&sentence).unwrap()).unwrap(), sentence);
         }
-        for word in [ToSession::Ready, ToSession::Done { grant: GRANT, published: true }, ToSession::Grow { grant: GRANT, bytes: 1 << 40 }]
-        {
+        for word in [
+            ToSession::Here,
+            ToSession::Ready,
+            ToSession::Done { grant: GRANT, published: true },
+            ToSession::Grow { grant: GRANT, bytes: 1 << 40 },
+        ] {
             assert_eq!(decode::<ToSession>(&encode(&word).unwrap()).unwrap(), word);
         }
     }

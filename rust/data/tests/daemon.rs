@@ -317,7 +317,7 @@ fn clients_outlive_daemons_that_are_killed() {
             longest = longest.max(slowest);
         }
     });
-    println!("seed {seed}: {kills} daemons killed, longest wait for a batch {longest:?}");
+    println!("soak: seed {seed}: {kills} native services killed, longest wait for a batch {longest:?}");
     daemon.kill();
     // other tests of this program run beside this one and have a few descriptors of their own
     assert!(count(std::process::id(), "fd") <= descriptors + 20);

@@ -1,5 +1,5 @@
 //! One client of the daemon: its ring, and the readers that fill it.
-use super::Service;
+use super::Shared;
 use super::frames::{self, ClientReport, Open, Seek, ToDaemon};
 use crate::feed::Feed;
 use crate::order::{Plan, PlanFeed};
@@ -37,13 +37,14 @@ enum Makers {
 }
 
 impl Makers {
-    fn start(service: &Service, feed: Arc<PlanFeed>, rings: Arc<Rings>) -> Result<Makers> {
+    fn start(shared: &Shared, feed: Arc<PlanFeed>, rings: Arc<Rings>) -> Result<Makers> {
+        let service = &shared.service;
         let Some(crew) = &service.crew else {
             return Readers::start(service.source.clone(), feed, rings, service.readers).map(Makers::Readers);
         };
         let job = crew.job.try_clone().map_err(|error| Error::os(format!("the workers' job cannot be handed on: {error}")))?;
         let options = session::Options { workers: crew.workers, ..session::Options::default() };
-        let session = Session::start(crew.launch.clone(), rings, feed, options)?;
+        let session = Session::start_with(shared.standby.clone(), crew.launch.clone(), rings, feed, options)?;
         session.set_job(Job { bytes: Vec::new(), blob: Some(job) });
         Ok(Makers::Workers(session))
     }
@@ -57,7 +58,8 @@ impl Makers {
 
 impl Attended {
     /// Starts to fill the client's ring. Errors: the ring or the plan make no sense, or belong to another source.
-    pub fn start(service: &Service, open: &Open, ring: Option<OwnedFd>, process: i32) -> Result<Attended> {
+    pub fn start(shared: &Shared, open: &Open, ring: Option<OwnedFd>, process: i32) -> Result<Attended> {
+        let service = &shared.service;
         let source = &service.source;
         open.plan.check()?;
         let numbers = open.number.checked_add(open.first);
@@ -75,7 +77,7 @@ impl Attended {
         ensure!(needed <= ring.slot_bytes(), value, "a batch needs {needed} bytes, the ring's slots have {}", ring.slot_bytes());
         let rings = Arc::new(Rings::of_peer(ring));
         let feed = Arc::new(PlanFeed::called(open.plan.clone(), open.epochs, open.number).starting_at(open.first));
-        let makers = Mutex::new(Some(Makers::start(service, feed.clone(), rings.clone())?));
+        let makers = Mutex::new(Some(Makers::start(shared, feed.clone(), rings.clone())?));
         let count = service.crew.as_ref().map_or(service.readers as u64, |crew| crew.workers.into());
         Ok(Attended { process, open: open.clone(), feed, rings, makers, count, begin: Instant::now() })
     }

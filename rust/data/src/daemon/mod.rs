@@ -3,7 +3,7 @@ mod attend;
 pub mod frames;
 
 use crate::order::Plan;
-use crate::session::Launch;
+use crate::session::{Launch, Standby};
 use crate::source::Source;
 use crate::sys::event::Event;
 use crate::sys::{poll, signals, socket};
@@ -66,6 +66,8 @@ pub struct Daemon {
 
 struct Shared {
     service: Service,
+    /// Processes for the first client's workers.
+    standby: Option<Arc<Standby>>,
     begin: Instant,
     /// Signalled once and never cleared: every thread that polls it ends.
     stop: Event,
@@ -100,9 +102,11 @@ impl Daemon {
     pub fn bind(path: &Path, service: Service) -> Result<Daemon> {
         let describe = |error: std::io::Error| Error::os(format!("cannot serve at {}: {error}", path.display()));
         let termination = signals::termination().map_err(describe)?;
+        // whoever waits for a service wants batches of it, so it is there when its workers are
+        let standby = service.crew.as_ref().map(|crew| Standby::start(crew.launch.clone(), crew.workers)).transpose().map_err(describe)?;
         let listener = socket::listen(path).map_err(describe)?;
         let stop = Event::new().map_err(describe)?;
-        let shared = Arc::new(Shared { service, begin: Instant::now(), stop, attended: Mutex::default() });
+        let shared = Arc::new(Shared { service, standby: standby.map(Arc::new), begin: Instant::now(), stop, attended: Mutex::default() });
         Ok(Daemon { listener, path: path.to_owned(), shared, termination })
     }
 
@@ -177,7 +181,7 @@ fn converse(shared: &Shared, number: u64, socket: &OwnedFd, process: i32) -> Res
             (ToDaemon::Seek(_), _) => bail!(value, "a client sought in a stream that it has not opened"),
             (ToDaemon::Status, _) => frames::send(socket, &ToClient::Status(shared.report()), None)?,
             (ToDaemon::Open(open), ring) => {
-                let attended = Arc::new(Attended::start(&shared.service, &open, ring, process)?);
+                let attended = Arc::new(Attended::start(shared, &open, ring, process)?);
                 shared.attended().insert(number, attended.clone());
                 tracing::info!(process, batch_size = open.plan.batch_size, first = open.first, "client connected");
                 frames::send(socket, &ToClient::Opened, None)?;

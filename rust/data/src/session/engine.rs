@@ -3,7 +3,8 @@ use super::child::{Beside, Child};
 use super::crew::{Crew, right};
 use super::report;
 use super::signals;
-use super::spare::Spare;
+use super::spares::Spares;
+use super::standby::Standby;
 use super::starter::{SPARE, Start, Starter};
 use super::{GRACE, Job, Launch, OnDeath, Options, Shared, Skipped};
 use crate::feed::{Feed, Keys, Next, Task};
@@ -35,7 +36,8 @@ pub(super) struct Engine {
     feed: Arc<dyn Feed>,
     book: Leases<Task>,
     crew: Crew,
-    spare: Spare,
+    spares: Spares,
+    standby: Option<Arc<Standby>>,
     job: Option<Arc<Job>>,
     /// As the feed has it: works below it were left out.
     first: u64,
@@ -48,7 +50,14 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    pub fn new(shared: Arc<Shared>, launch: Launch, rings: Arc<Rings>, feed: Arc<dyn Feed>, options: Options) -> std::io::Result<Engine> {
+    pub fn new(
+        shared: Arc<Shared>,
+        standby: Option<Arc<Standby>>,
+        launch: Launch,
+        rings: Arc<Rings>,
+        feed: Arc<dyn Feed>,
+        options: Options,
+    ) -> std::io::Result<Engine> {
         let ring = rings.newest();
         let options = Options { workers: options.workers.max(1), ..options };
         let book = Leases::new(options.workers, ring.slots(), ring.slot_bytes() as u64, options.limits);
@@ -62,7 +71,8 @@ impl Engine {
         let buffer = vec![0; packet::LONGEST];
         let (begin, ticked) = (Instant::now(), Duration::ZERO);
         let program = launch.program.clone();
-        let starter = Starter::new(launch, shared.clone())?;
+        let woken = shared.clone();
+        let starter = Starter::new(launch, move || woken.wake.signal())?;
         Ok(Engine {
             shared,
             program,
@@ -71,7 +81,8 @@ impl Engine {
             feed,
             book,
             crew,
-            spare: Spare::default(),
+            spares: Spares::default(),
+            standby,
             job: None,
             first: 0,
             next_id: SESSION + 1,
@@ -94,7 +105,7 @@ impl Engine {
             self.bury_the_dead();
             self.tick();
             starved = self.lease();
-            self.keep_a_spare();
+            self.keep_spares();
         }
         self.end();
     }
@@ -121,10 +132,11 @@ impl Engine {
                 }
             }
         }
-        let spare = descriptors.len();
-        if let Some(child) = self.spare.child() {
+        let mut spares = Vec::new();
+        for child in self.spares.children() {
+            spares.push(descriptors.len());
             descriptors.push(child.life());
-            descriptors.extend(child.voices()[1]);
+            descriptors.push(child.voices()[1].unwrap_or(child.life()));
         }
         let ready =
             poll::readable(&descriptors, timeout).map_err(|error| Error::os(format!("a data loader's session cannot wait: {error}")))?;
@@ -133,10 +145,9 @@ impl Engine {
             self.shared.wake.clear();
             self.take_job();
         }
-        if ready[spare..].contains(&true) {
-            self.spare.overhear();
-            if ready[spare] {
-                self.spare.bury();
+        for (at, place) in spares.into_iter().enumerate().rev() {
+            if ready[place] || ready[place + 1] {
+                self.spares.attend(at, ready[place]);
             }
         }
         for (at, id, voice) in speakers {
@@ -185,6 +196,7 @@ impl Engine {
                 return;
             }
             match frame::decode(&self.buffer[..len]) {
+                Ok(ToSession::Here) => {}
                 Ok(ToSession::Ready) => self.book.ready(id),
                 Ok(ToSession::Done { grant, published }) => {
                     self.shared.batches.fetch_add(published.into(), Relaxed);
@@ -203,7 +215,7 @@ impl Engine {
             self.hear(id);
             let Some(child) = self.crew.children.remove(&id) else { continue };
             let (cause, words) = child.bury();
-            self.spare.want();
+            self.spares.want();
             self.book.died(id, cause, &words, &mut self.crew);
         }
         self.act();
@@ -217,7 +229,7 @@ impl Engine {
         self.ticked = now;
         self.book.tick(&mut self.crew, now);
         if self.book.has_suspects() {
-            self.spare.want();
+            self.spares.want();
         }
         for child in self.crew.children.values_mut() {
             child.flush();
@@ -227,7 +239,7 @@ impl Engine {
         }
         if self.starter.is_busy() {
             let mut known = self.processes();
-            known.extend(self.spare.child().map(Child::id));
+            known.extend(self.spares.children().iter().map(Child::id));
             self.starter.free_stuck(&known, now, self.options.limits.stop);
         }
         self.crew.forget_old_rings();
@@ -289,7 +301,7 @@ impl Engine {
     fn start_worker(&mut self, place: u32) {
         let id = self.next_id;
         self.next_id += 1;
-        match self.spare.take() {
+        match self.spares.take().or_else(|| self.standby.as_ref()?.take()) {
             Some(child) => self.admit(id, place, child),
             None => self.start(Start { id, place }),
         }
@@ -300,17 +312,17 @@ impl Engine {
         }
     }
     /// Only while nothing else is being started: a place that is empty comes first.
-    fn keep_a_spare(&mut self) {
-        if self.spare.is_missing() && !self.starter.is_busy() && self.book.is_manned() {
+    fn keep_spares(&mut self) {
+        if self.spares.are_missing() && !self.starter.is_busy() && self.book.is_manned() {
             self.start(Start { id: SPARE, place: SPARE });
         }
     }
     fn welcome(&mut self) {
         while let Some((Start { id, place }, started)) = self.starter.finished() {
             match started {
-                Ok(child) if id == SPARE => self.spare.keep(child),
+                Ok(child) if id == SPARE => self.spares.keep(child),
                 Ok(child) => self.admit(id, place, child),
-                Err(_) if id == SPARE => self.spare.give_up(),
+                Err(_) if id == SPARE => self.spares.give_up(),
                 Err(error) => {
                     let program = self.program.to_string_lossy();
                     self.fail(ErrorKind::Os, format!("a DataLoader worker cannot be started ({program}): {error}"));
@@ -360,9 +372,7 @@ impl Engine {
     /// Workers that do not leave by themselves are killed.
     fn end(mut self) {
         let begin = Instant::now();
-        if let Some(spare) = self.spare.take() {
-            self.crew.children.insert(SPARE, spare);
-        }
+        self.crew.children.extend((0..SPARE).rev().zip(self.spares.take_all()));
         self.crew.children.values().for_each(Child::hang_up);
         while !self.crew.children.is_empty() && begin.elapsed() < GRACE {
             let descriptors: Vec<_> = self.crew.children.values().map(Child::life).collect();

@@ -13,8 +13,11 @@ mod crew;
 mod engine;
 mod report;
 mod signals;
-mod spare;
+mod spares;
+mod standby;
 mod starter;
+
+pub use standby::Standby;
 
 use crate::feed::Feed;
 use crate::lease::Limits;
@@ -122,6 +125,16 @@ impl Session {
     /// Starts the thread, which starts the workers. They wait for the job ([`Session::set_job`]), so that they can load
     /// their libraries while it is being packed.
     pub fn start(launch: Launch, rings: Arc<Rings>, feed: Arc<dyn Feed>, options: Options) -> Result<Session> {
+        Session::start_with(None, launch, rings, feed, options)
+    }
+    /// The same, whose workers are those that stand by, as far as there are any.
+    pub fn start_with(
+        standby: Option<Arc<Standby>>,
+        launch: Launch,
+        rings: Arc<Rings>,
+        feed: Arc<dyn Feed>,
+        options: Options,
+    ) -> Result<Session> {
         let describe = |error: std::io::Error| Error::os(format!("a data loader's session cannot start: {error}"));
         let wake = Event::new().map_err(describe)?;
         let shared = Arc::new(Shared { wake, stop: AtomicBool::new(false), batches: AtomicU64::new(0), public: Mutex::default() });
@@ -131,7 +144,7 @@ impl Session {
                 shared.wake.signal();
             }
         }));
-        let engine = engine::Engine::new(shared.clone(), launch, rings, feed, options).map_err(describe)?;
+        let engine = engine::Engine::new(shared.clone(), standby, launch, rings, feed, options).map_err(describe)?;
         let thread = std::thread::Builder::new().name("rustorch-session".into()).spawn(move || engine.run()).map_err(describe)?;
         Ok(Session { shared, thread: Some(thread), process: std::process::id() })
     }

@@ -1,9 +1,9 @@
 //! Starts workers in a thread of its own: a child that is stopped before its exec holds up whoever starts it, and that
 //! must not be the session. The kernel kills workers when the thread that started them ends, so this one lives as long as
 //! the session does.
+use super::Launch;
 use super::child::Child;
 use super::signals;
-use super::{Launch, Shared};
 use std::collections::BTreeMap;
 use std::io::Result;
 use std::sync::Arc;
@@ -33,8 +33,8 @@ pub(super) struct Starter {
 }
 
 impl Starter {
-    /// `shared` is woken after each start.
-    pub fn new(launch: Launch, shared: Arc<Shared>) -> Result<Starter> {
+    /// `started` is called after each start.
+    pub fn new(launch: Launch, started: impl Fn() + Send + 'static) -> Result<Starter> {
         let (requests, inbox) = channel::<Start>();
         let (outbox, results) = channel();
         let thread_id = Arc::new(AtomicI32::new(0));
@@ -49,7 +49,7 @@ impl Starter {
                 signals::block();
                 // if the session has ended meanwhile, this drops the child, which kills it
                 let _ = outbox.send((start, child));
-                shared.wake.signal();
+                started();
             }
         };
         let thread = std::thread::Builder::new().name("rustorch-starter".into()).spawn(serve)?;

@@ -9,7 +9,7 @@ mod serve;
 pub(crate) use serve::refuse;
 
 use crate::feed::Keys;
-use crate::frame::{self, Job, ToWorker};
+use crate::frame::{self, Job, ToSession, ToWorker};
 use crate::payload::BufferSpec;
 use crate::ring::slot::{Kind, SlotHeader};
 use crate::source::BatchRandom;
@@ -83,7 +83,10 @@ impl Worker {
             return Ok(None);
         }
         let describe = |error: std::io::Error| Error::os(format!("a worker cannot take over its socket: {error}"));
-        Worker::on_socket(take_stdin().map_err(describe)?)
+        let socket = take_stdin().map_err(describe)?;
+        // a session that is gone is found out below
+        let _ = packet::send(&socket, &frame::encode(&ToSession::Here)?, None);
+        Worker::on_socket(socket)
     }
 
     fn on_socket(socket: OwnedFd) -> Result<Option<Worker>> {

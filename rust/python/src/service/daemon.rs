@@ -41,7 +41,7 @@ pub fn serve(py: Python<'_>, options: Options, ready: &Bound<'_, PyAny>) -> PyRe
         sample_bytes,
     });
     let service = Service { source, name: options.name, readers: options.workers as usize, plan, crew };
-    let daemon = Daemon::bind(&path, service).or_raise()?;
+    let daemon = py.detach(|| Daemon::bind(&path, service)).or_raise()?;
     ready.call0()?;
     py.detach(|| daemon.run()).or_raise()
 }
