@@ -105,10 +105,17 @@ def test_jpeg_orientation_is_ignored_as_torchvision_ignores_it(read, orientation
     assert_near(read(content, 40), pillow(content), FULL_COLOUR)
 
 
-def test_jpeg_followed_by_other_bytes(read):
-    content = encoded(Image.fromarray(photograph(40, 40)), "JPEG", subsampling=0)
-    for more in (b"\0" * 100, content, b"\xff\xd9"):
-        assert_near(read(content + more, 40), pillow(content + more), FULL_COLOUR)
+@pytest.mark.parametrize("progressive", [False, True])
+def test_jpeg_as_careless_programs_write_it(read, progressive):
+    """Padding before markers, bytes between them and after the end, notes that make no sense."""
+    content = encoded(Image.fromarray(photograph(40, 40)), "JPEG", subsampling=0, progressive=progressive)
+    begin, end, scan = content[:2], content[-2:], content.index(b"\xff\xda")
+    variants = [content + more for more in (b"\0" * 100, content, b"\xff\xd9")]
+    variants += [content[:-2] + more + end for more in (b"\0", b"\0" * 50, b"\x12\x34\x56", b"\xff\xff")]
+    variants += [content[:scan] + more + content[scan:] for more in (b"\0", b"\xff\xff", b"\xff\xfe\0\5abc")]
+    variants += [begin + notes + content[2:] for notes in (b"\xff\xef\0\5abc", b"\xff\xe1\0\x08Exif\0\0")]
+    for variant in variants:
+        assert_near(read(variant, 40), pillow(variant), FULL_COLOUR)
 
 
 @pytest.mark.parametrize("progressive", [False, True])
