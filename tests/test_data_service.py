@@ -1,5 +1,6 @@
 """The service: a process that streams a pipeline to clients, through deaths of either side."""
 
+import json
 import os
 import random
 import signal
@@ -25,6 +26,13 @@ def source(tmp_path):
 
 def labels_of(batches):
     return torch.cat([batch[1] for batch in batches]).tolist()
+
+
+def reports(address):
+    """What the program says of each client."""
+    command = [sys.executable, "-m", "rustorch.data", "status", "--json", address]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    return json.loads(done.stdout)["clients"]
 
 
 def test_a_client_gets_the_stream_that_the_service_names(source) -> None:
@@ -56,12 +64,16 @@ def test_resuming_on_another_client(source) -> None:
 
 def test_python_functions_run_in_the_services_workers(source) -> None:
     scale = np.float32(2)
-    mapped = source.map(lambda sample: (sample[0] * scale, sample[1]))
+    mapped = source.map(lambda sample: (time.sleep(0.001), (sample[0] * scale, sample[1]))[1])
     with data.serve(mapped, batch_size=16, shuffle=True, seed=7) as service, source.shuffle(seed=7).batch(16) as plain:
         with data.connect(service.address) as client:
             for (x, y), (expected, labels) in zip(client, plain, strict=True):
                 assert torch.equal(x, expected * 2)
                 assert torch.equal(y, labels)
+            (report,) = reports(service.address)
+            # the workers slept a millisecond a sample, and the script did nothing but wait
+            assert report["busy_seconds"] > 0.2
+            assert 0.05 < report["waited_seconds"] <= report["seconds"]
 
 
 def test_a_service_that_is_killed_and_comes_back(source, tmp_path) -> None:
