@@ -234,13 +234,17 @@ def test_going_elsewhere_costs_the_same_in_a_thousand_million_samples(tmp_path) 
                 stream.load_state_dict({**state, "epoch": position % 7, "position": position})
                 next(iter(stream))
                 waits.append(time.perf_counter() - begin)
-            # 0.3 ms on a quiet machine.
-            assert sorted(waits)[len(waits) // 2] < 0.005
-            begin = time.perf_counter()
-            with data.connect(service.address) as other:
-                other.load_state_dict({**state, "epoch": 9, "position": length - 100})
-                assert [len(batch) for (batch,) in other] == [64, 36]
-            assert time.perf_counter() - begin < 0.08 * 3
+            # 0.3 ms on a quiet machine; a walk over the positions takes seconds.
+            assert sorted(waits)[len(waits) // 4] < 0.005
+            waits = []
+            for _ in range(5):
+                begin = time.perf_counter()
+                with data.connect(service.address) as other:
+                    other.load_state_dict({**state, "epoch": 9, "position": length - 100})
+                    assert [len(batch) for (batch,) in other] == [64, 36]
+                waits.append(time.perf_counter() - begin)
+            # 5 ms on a quiet machine.
+            assert min(waits) < 0.08
 
 
 def children_of(pid):
@@ -283,3 +287,51 @@ def test_workers_that_are_killed_while_the_stream_goes_elsewhere(source, is_serv
                 killer.join()
             assert len(kills) >= 6
             assert seeks >= 6
+
+
+def widths_and_values(batches):
+    return [(len(batch[0]), batch[:, -1].tolist()) for batch in batches]
+
+
+def test_batches_may_grow_far_beyond_the_first_sample(source, tmp_path) -> None:
+    # The width grows with the number: batches of ten samples are of one width.
+    mapped = source.map(lambda sample: np.full(((int(sample[1]) // 10) ** 2 * 50 + 1,), int(sample[1])))
+    with mapped.batch(10) as embedded:
+        expected = widths_and_values(embedded)
+    assert expected[-1] == (19**2 * 50 + 1, list(range(190, 200)))
+    folder = tmp_path / "run"
+    folder.mkdir(mode=0o700)
+    options = {"batch_size": 10, "address": f"unix:{folder}/data.sock"}
+    first = data.serve(mapped, **options)
+    with data.connect(first.address) as client:
+        assert widths_and_values(client) == expected
+        assert widths_and_values(client) == expected
+    with data.connect(first.address) as client:
+        epoch, taken = iter(client), []
+        for batch in epoch:
+            taken.append(batch.clone())
+            if len(taken) == 12:
+                os.kill(first.pid, signal.SIGKILL)
+                first.close()
+                second = data.serve(mapped, **options)
+            if len(taken) == 16:
+                state = client.state_dict()
+        assert widths_and_values(taken) == expected
+        for _ in range(3):
+            client.load_state_dict(state)
+            assert widths_and_values(client) == expected[16:]
+    second.close()
+
+
+def test_a_slow_trainer_finds_the_next_batch_ready(source) -> None:
+    """The service hears of each slot that is free again: it does not look for one now and then."""
+    with data.serve(source.map(lambda sample: sample[1]), batch_size=2) as service:
+        with data.connect(service.address) as client:
+            list(client)
+            waits = []
+            for _ in range(2):
+                for _batch in client:
+                    time.sleep(0.003)
+                    waits.append(client._client.figures()[1])
+            waited = waits[-1] - waits[0]
+            assert waited < 0.001 * len(waits), f"{waited} s in {len(waits)} batches"

@@ -1,14 +1,19 @@
 //! A client's connection to a daemon, and how it comes back when the daemon has died or was replaced.
 use crate::daemon::frames::{Open, Report, Seek, ToClient, ToDaemon, Welcome, check_peer, receive, send};
+use crate::frame;
 use crate::order::{Plan, State};
+use crate::ring::Ring;
 use crate::ring::rings::Rings;
 use crate::source::Field;
-use crate::sys::{poll, socket};
+use crate::sys::{packet, poll, socket};
 use rustorch_base::{Error, ErrorKind, Result, bail};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// What a daemon says after the opening is short.
+const LONGEST_WORD: usize = 64;
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 /// A call that nobody answers costs microseconds.
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
@@ -26,7 +31,7 @@ pub struct Request {
 
 pub(super) struct Link {
     path: PathBuf,
-    socket: Option<OwnedFd>,
+    socket: Option<Arc<OwnedFd>>,
     pub plan: Plan,
     pub epochs: Option<u64>,
     /// What the plan's batch 0 is called.
@@ -61,22 +66,31 @@ impl Link {
         let open = Open { plan: self.plan.clone(), epochs: self.epochs, number: self.number, first, fingerprint: self.fingerprint };
         let ring = rings.newest();
         send(&socket, &ToDaemon::Open(open), Some(ring.descriptor()))?;
-        match receive::<ToClient>(&socket)?.0.answer()? {
-            ToClient::Opened => self.socket = Some(socket),
-            other => bail!(value, "the daemon answered {other:?} to the opening of a stream"),
+        let mut wanted = None;
+        loop {
+            match receive::<ToClient>(&socket)?.0.answer()? {
+                ToClient::Opened => break,
+                // a worker was quicker than the answer
+                ToClient::Grow { bytes } => wanted = Some(bytes),
+                other => bail!(value, "the daemon answered {other:?} to the opening of a stream"),
+            }
         }
+        let socket = Arc::new(socket);
+        tell_of_freed(&socket, &ring);
+        self.socket = Some(socket);
         self.pause = FIRST_PAUSE;
-        Ok(())
+        wanted.map_or(Ok(()), |bytes| self.grow(rings, bytes))
     }
 
     /// Looks whether the daemon is still there. If not, its rings are closed to it and, when the time has come, the next
     /// one is asked to go on at `next`. Errors: what is served now cannot continue this stream.
     pub fn attend(&mut self, rings: &Rings, next: u64) -> Result<()> {
-        if self.socket.is_some() && !self.hung_up() {
-            return Ok(());
-        }
-        if self.socket.is_some() {
-            self.give_up(rings);
+        while let Some(socket) = &self.socket {
+            match hear(socket) {
+                Heard::Nothing => return Ok(()),
+                Heard::Grow(bytes) => self.grow(rings, bytes)?,
+                Heard::HangUp => self.give_up(rings),
+            }
         }
         if Instant::now() < self.retry {
             return Ok(());
@@ -132,10 +146,21 @@ impl Link {
         if self.socket.is_some() { connected } else { self.retry.saturating_duration_since(Instant::now()).max(Duration::from_micros(200)) }
     }
 
-    fn hung_up(&self) -> bool {
-        let Some(socket) = &self.socket else { return true };
-        // a daemon says nothing after the opening: a readable socket is a hang-up
-        poll::readable(&[socket.as_fd()], Some(Duration::ZERO)).map_or(true, |ready| ready[0])
+    /// Makes a ring for batches of so many bytes and sends it. Errors: memory is short, by number of bytes; every next call
+    /// will say so, too.
+    fn grow(&mut self, rings: &Rings, bytes: u64) -> Result<()> {
+        if let Err(error) = rings.grow(bytes) {
+            self.give_up(rings);
+            return Err(error);
+        }
+        let ring = rings.newest();
+        if let Some(socket) = &self.socket {
+            tell_of_freed(socket, &ring);
+            if send(socket, &ToDaemon::Ring, Some(ring.descriptor())).is_err() {
+                self.give_up(rings);
+            }
+        }
+        Ok(())
     }
 
     /// Leaves the daemon in order: when this returns none of its threads writes into the ring.
@@ -145,6 +170,37 @@ impl Link {
             let _ = poll::readable(&[socket.as_fd()], Some(crate::daemon::frames::PATIENCE));
         }
     }
+}
+
+enum Heard {
+    Nothing,
+    Grow(u64),
+    HangUp,
+}
+
+/// What a daemon says after the opening, if anything. What this program does not understand is a hang-up: the next daemon
+/// will say in words what is wrong.
+fn hear(socket: &OwnedFd) -> Heard {
+    let mut buffer = [0; LONGEST_WORD];
+    match packet::try_receive(socket, &mut buffer) {
+        Ok(None) => Heard::Nothing,
+        Ok(Some(received)) => match frame::decode(&buffer[..received.len]) {
+            Ok(ToClient::Grow { bytes }) => Heard::Grow(bytes),
+            Ok(_) | Err(_) => Heard::HangUp,
+        },
+        Err(_) => Heard::HangUp,
+    }
+}
+
+/// A daemon whose processes make the batches sleeps on descriptors and cannot hear the ring's bell.
+fn tell_of_freed(socket: &Arc<OwnedFd>, ring: &Ring) {
+    let socket = Arc::downgrade(socket);
+    ring.on_freed(move || {
+        if let Some(socket) = socket.upgrade() {
+            // if it is gone nobody waits; if its ear is full it will look
+            let _ = send(&socket, &ToDaemon::Freed, None);
+        }
+    });
 }
 
 fn greet(path: &std::path::Path) -> Result<(OwnedFd, Welcome)> {

@@ -1,6 +1,6 @@
 //! One client of the daemon: its ring, and the readers that fill it.
 use super::Shared;
-use super::frames::{self, ClientReport, Open, Seek, ToDaemon};
+use super::frames::{self, ClientReport, Open, Seek, ToClient, ToDaemon};
 use crate::feed::Feed;
 use crate::order::{Plan, PlanFeed};
 use crate::readers::{Readers, Work, slot_bytes};
@@ -27,6 +27,8 @@ pub(super) struct Attended {
     begin: Instant,
 }
 
+/// What a client says after the opening is short.
+const LONGEST_WORD: usize = 1024;
 /// No stream comes as far: above it numbers could overflow.
 const GREATEST: u64 = u64::MAX / 2;
 
@@ -58,7 +60,7 @@ impl Makers {
 
 impl Attended {
     /// Starts to fill the client's ring. Errors: the ring or the plan make no sense, or belong to another source.
-    pub fn start(shared: &Shared, open: &Open, ring: Option<OwnedFd>, process: i32) -> Result<Attended> {
+    pub fn start(shared: &Shared, open: &Open, ring: Option<OwnedFd>, process: i32, socket: &Arc<OwnedFd>) -> Result<Attended> {
         let service = &shared.service;
         let source = &service.source;
         open.plan.check()?;
@@ -75,7 +77,12 @@ impl Attended {
         let ring = Ring::open(ring.ok_or_else(|| Error::value("a client came without a ring"))?)?;
         let needed = if service.crew.is_some() { 0 } else { slot_bytes(&**source, open.plan.batch_size as usize)? };
         ensure!(needed <= ring.slot_bytes(), value, "a batch needs {needed} bytes, the ring's slots have {}", ring.slot_bytes());
-        let rings = Arc::new(Rings::of_peer(ring));
+        let socket = Arc::downgrade(socket);
+        let ask = move |bytes| match socket.upgrade() {
+            Some(socket) => frames::send(&socket, &ToClient::Grow { bytes }, None),
+            None => Ok(()),
+        };
+        let rings = Arc::new(Rings::of_peer(ring, ask));
         let feed = Arc::new(PlanFeed::called(open.plan.clone(), open.epochs, open.number).starting_at(open.first));
         let makers = Mutex::new(Some(Makers::start(shared, feed.clone(), rings.clone())?));
         let count = service.crew.as_ref().map_or(service.readers as u64, |crew| crew.workers.into());
@@ -93,14 +100,29 @@ impl Attended {
     }
 
     fn listen(&self, socket: &OwnedFd, stop: &Event) -> Result<()> {
+        let mut buffer = vec![0; LONGEST_WORD];
         loop {
             let ready = poll::readable(&[socket.as_fd(), stop.as_fd()], None);
             if ready.map_or(true, |ready| ready[1]) {
                 return Ok(());
             }
-            // any other word is a hang-up, or nothing that this program knows
-            let Ok((ToDaemon::Seek(seek), _)) = frames::receive(socket) else { return Ok(()) };
-            self.seek(seek)?;
+            match frames::receive_into(socket, &mut buffer) {
+                Ok((ToDaemon::Freed, _)) => self.look(),
+                Ok((ToDaemon::Seek(seek), _)) => self.seek(seek)?,
+                Ok((ToDaemon::Ring, Some(ring))) => {
+                    self.rings.replace(Ring::open(ring)?)?;
+                    self.look();
+                }
+                // a hang-up, or nothing that this program knows
+                Ok(_) | Err(_) => return Ok(()),
+            }
+        }
+    }
+
+    /// Reader threads sleep on the ring's bell; a session sleeps on descriptors.
+    fn look(&self) {
+        if let Some(Makers::Workers(session)) = &*self.makers.lock().unwrap_or_else(PoisonError::into_inner) {
+            session.look();
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a daemon and its clients say to each other. A client opens a connection, says [`ToDaemon::Hello`], learns what is
-//! served, and sends [`ToDaemon::Open`] with its ring beside it. Batches and freed slots need no frames: both sides look
-//! into the ring and sleep on its bells. Who hangs up has ended; a daemon hangs up only when no thread of it can write
+//! served, and sends [`ToDaemon::Open`] with its ring beside it. Batches need no frames, nor do freed slots as a rule: both
+//! sides look into the ring and sleep on its bells. Who hangs up has ended; a daemon hangs up only when no thread of it can write
 //! into the ring any more.
 use crate::frame;
 use crate::order::Plan;
@@ -23,6 +23,10 @@ pub enum ToDaemon {
     Open(Open),
     /// After the opening, at any time. There is no answer: batches of the new place appear in the ring.
     Seek(Seek),
+    /// Beside it a ring with larger slots than the last, to be filled from now on; batches that are ready in the last stay.
+    Ring,
+    /// A slot is free, and the ring says that somebody waits for one.
+    Freed,
     Status,
 }
 
@@ -54,6 +58,10 @@ pub enum ToClient {
     Opened,
     /// An error as it also travels in a slot.
     Refused(Vec<u8>),
+    /// A batch needs so many bytes: a ring with slots as large is wanted.
+    Grow {
+        bytes: u64,
+    },
     Status(Report),
 }
 
@@ -166,12 +174,16 @@ pub fn send(socket: impl AsFd, sentence: &impl Serialize, descriptor: Option<Bor
 
 /// The next frame, if it comes within [`PATIENCE`]. Errors: hang-up, silence, or nonsense.
 pub fn receive<T: DeserializeOwned>(socket: impl AsFd) -> Result<(T, Option<OwnedFd>)> {
+    receive_into(socket, &mut vec![0; packet::LONGEST])
+}
+
+/// The same with the caller's buffer, whose length bounds the frame's.
+pub fn receive_into<T: DeserializeOwned>(socket: impl AsFd, buffer: &mut [u8]) -> Result<(T, Option<OwnedFd>)> {
     let describe = |error: std::io::Error| Error::os(format!("the peer cannot be heard: {error}"));
     if !poll::readable(&[socket.as_fd()], Some(PATIENCE)).map_err(describe)?[0] {
         bail!(os, "the peer said nothing for {} seconds", PATIENCE.as_secs());
     }
-    let mut buffer = vec![0; packet::LONGEST];
-    let received = packet::receive(socket, &mut buffer).map_err(describe)?;
+    let received = packet::receive(socket, buffer).map_err(describe)?;
     ensure!(received.len > 0, os, "the peer hung up");
     Ok((frame::decode(&buffer[..received.len])?, received.descriptor))
 }

@@ -146,7 +146,7 @@ impl Daemon {
         let shared = self.shared.clone();
         let started = socket::accept(&self.listener).and_then(|socket| {
             let name = format!("rustorch-client-{number}");
-            std::thread::Builder::new().name(name).spawn(move || serve(&shared, number, &socket))
+            std::thread::Builder::new().name(name).spawn(move || serve(&shared, number, &Arc::new(socket)))
         });
         if started.is_err() {
             std::thread::sleep(RECOVER);
@@ -162,7 +162,7 @@ impl Drop for Daemon {
 }
 
 /// Hears one client until it hangs up. What cannot be served is refused in words.
-fn serve(shared: &Shared, number: u64, socket: &OwnedFd) {
+fn serve(shared: &Shared, number: u64, socket: &Arc<OwnedFd>) {
     let outcome = frames::check_peer(socket).and_then(|process| converse(shared, number, socket, process));
     shared.attended().remove(&number);
     if let Err(error) = outcome {
@@ -174,14 +174,16 @@ fn serve(shared: &Shared, number: u64, socket: &OwnedFd) {
     }
 }
 
-fn converse(shared: &Shared, number: u64, socket: &OwnedFd, process: i32) -> Result<()> {
+fn converse(shared: &Shared, number: u64, socket: &Arc<OwnedFd>, process: i32) -> Result<()> {
     loop {
         match frames::receive(socket)? {
             (ToDaemon::Hello, _) => frames::send(socket, &ToClient::Welcome(shared.welcome()), None)?,
-            (ToDaemon::Seek(_), _) => bail!(value, "a client sought in a stream that it has not opened"),
+            (word @ (ToDaemon::Seek(_) | ToDaemon::Ring | ToDaemon::Freed), _) => {
+                bail!(value, "a client said {word:?} before it opened a stream")
+            }
             (ToDaemon::Status, _) => frames::send(socket, &ToClient::Status(shared.report()), None)?,
             (ToDaemon::Open(open), ring) => {
-                let attended = Arc::new(Attended::start(shared, &open, ring, process)?);
+                let attended = Arc::new(Attended::start(shared, &open, ring, process, socket)?);
                 shared.attended().insert(number, attended.clone());
                 tracing::info!(process, batch_size = open.plan.batch_size, first = open.first, "client connected");
                 frames::send(socket, &ToClient::Opened, None)?;

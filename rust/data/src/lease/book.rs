@@ -105,7 +105,7 @@ impl<T: Clone> Leases<T> {
             self.actions.push(Action::Grow { bytes });
         }
     }
-    /// A ring with slots of this size is the newest from now on.
+    /// The newest ring has slots of this size.
     pub fn grown(&mut self, slot_bytes: u64) {
         self.slot_bytes = slot_bytes;
         self.asked_bytes = self.asked_bytes.max(slot_bytes);

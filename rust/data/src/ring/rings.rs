@@ -1,8 +1,8 @@
-//! The rings of one client: the newest, where batches are made, and older ones until they are used up. A batch that does
-//! not fit makes a larger one.
+//! The rings of one client: the newest, where batches are made, and older ones until they are used up. For a batch that
+//! does not fit the client makes a larger one; a daemon asks for it.
 use super::Ring;
 use super::word::Lease;
-use rustorch_base::{Result, ensure};
+use rustorch_base::{Error, Result, ensure};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -12,10 +12,14 @@ use std::time::Duration;
 /// can therefore be forgotten; batches that are held keep their ring themselves.
 pub struct Rings {
     live: Mutex<Vec<Arc<Ring>>>,
-    growable: bool,
+    /// Of a client in another process: how it is asked for a ring with slots of so many bytes.
+    ask: Option<Box<dyn Fn(u64) -> Result<()> + Send + Sync>>,
     /// Of rings that are used up: what their headers said at the end.
     busy_before: AtomicU64,
 }
+
+/// Takes a lease and gives it back at once.
+const NOBODY: u32 = 0;
 
 /// No slot is free: the ring on whose `freed` bell to wait, and the bell's count from before the look.
 pub struct NoSlot {
@@ -26,11 +30,22 @@ pub struct NoSlot {
 impl Rings {
     /// The rings of this process's own client. Errors: see [`Ring::create`].
     pub fn create(slots: usize, slot_bytes: usize) -> Result<Rings> {
-        Ok(Rings { live: Mutex::new(vec![owned(slots, slot_bytes)?]), growable: true, busy_before: AtomicU64::new(0) })
+        Ok(Rings { live: Mutex::new(vec![owned(slots, slot_bytes)?]), ask: None, busy_before: AtomicU64::new(0) })
     }
-    /// The one ring that a client in another process sent; it cannot be replaced from here.
-    pub fn of_peer(ring: Ring) -> Rings {
-        Rings { live: Mutex::new(vec![Arc::new(ring)]), growable: false, busy_before: AtomicU64::new(0) }
+    /// The ring that a client in another process sent. It is replaced by one that the client sends ([`Rings::replace`]).
+    pub fn of_peer(ring: Ring, ask: impl Fn(u64) -> Result<()> + Send + Sync + 'static) -> Rings {
+        Rings { live: Mutex::new(vec![Arc::new(ring)]), ask: Some(Box::new(ask)), busy_before: AtomicU64::new(0) }
+    }
+    /// The client sent a larger ring. Who still writes into the old one has it; to take and to free what lies there is the
+    /// client's.
+    pub fn replace(&self, ring: Ring) -> Result<()> {
+        let mut live = self.live();
+        let bytes = newest(&live).slot_bytes();
+        ensure!(ring.slot_bytes() > bytes, value, "a ring with slots of {} bytes follows one of {bytes}", ring.slot_bytes());
+        let old = std::mem::replace(&mut *live, vec![Arc::new(ring)]);
+        self.busy_before.fetch_add(old.iter().map(|ring| ring.header().busy.load(Relaxed)).sum(), Relaxed);
+        wake(&old);
+        Ok(())
     }
 
     fn live(&self) -> MutexGuard<'_, Vec<Arc<Ring>>> {
@@ -72,7 +87,7 @@ impl Rings {
             return Ok((last.clone(), lease));
         }
         ensure!(
-            self.growable,
+            self.ask.is_none(),
             runtime,
             "a batch of {bytes} bytes does not fit into the slots of {} bytes that the client made",
             last.slot_bytes()
@@ -84,6 +99,21 @@ impl Rings {
         live.push(ring.clone());
         wake(&live);
         Ok((ring, lease))
+    }
+
+    /// Sees to it that there is a ring whose slots have at least so many bytes: at once, or when a peer has sent it. Errors:
+    /// memory is short, or the peer is gone.
+    pub fn grow(&self, bytes: u64) -> Result<()> {
+        if let Some(ask) = &self.ask {
+            return ask(bytes);
+        }
+        let bytes =
+            usize::try_from(bytes).map_err(|_| Error::out_of_memory(format!("a batch of {bytes} bytes does not fit into memory")))?;
+        if self.newest().slot_bytes() < bytes {
+            let (ring, lease) = self.lease_large(NOBODY, bytes)?;
+            ring.give_up(lease);
+        }
+        Ok(())
     }
 
     /// Goes on in a new ring of the same measures: forks have pinned too many slots of the newest.
@@ -213,10 +243,26 @@ mod tests {
     }
 
     #[test]
-    fn a_peers_ring_does_not_grow() {
-        let rings = Rings::of_peer(Ring::create(3, 1000).unwrap());
-        assert!(rings.lease_large(1, 4000).is_ok());
+    fn a_peer_is_asked_for_a_larger_ring() {
+        let asked = Arc::new(Mutex::new(0));
+        let heard = asked.clone();
+        let rings = Rings::of_peer(Ring::create(3, 1000).unwrap(), move |bytes| {
+            *heard.lock().unwrap() = bytes;
+            Ok(())
+        });
+        let (old, lease) = rings.lease_large(1, 4000).ok().unwrap();
         assert!(rings.lease_large(1, 5000).err().unwrap().message.contains("batch of 5000 bytes"));
+        rings.grow(5000).unwrap();
+        assert_eq!((*asked.lock().unwrap(), rings.newest().slot_bytes()), (5000, old.slot_bytes()));
+        assert!(rings.replace(Ring::create(3, 1000).unwrap()).is_err());
+        rings.replace(Ring::create(3, 6000).unwrap()).unwrap();
+        assert!(rings.lease(1).ok().unwrap().0.slot_bytes() >= 6000);
+        assert!(old.publish(lease, Label { number: 0, samples: 0, kind: Kind::Data, payload: 0 }));
+        let own = Rings::create(3, 1000).unwrap();
+        own.grow(100).unwrap();
+        assert_eq!(own.all().len(), 1);
+        own.grow(9000).unwrap();
+        assert_eq!((own.all().len(), own.newest().count(State::Free)), (2, 3));
     }
 
     #[test]

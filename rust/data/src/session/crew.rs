@@ -2,11 +2,11 @@
 use super::child::{Beside, Child};
 use crate::feed::Task;
 use crate::frame::{self, ToWorker};
-use crate::lease::{Grant, SESSION, Slots};
+use crate::lease::{Grant, Slots};
 use crate::ring::Ring;
 use crate::ring::rings::Rings;
 use crate::ring::word::{self, Reclaimed, State};
-use rustorch_base::{Error, Result};
+use rustorch_base::Result;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -45,13 +45,9 @@ impl Crew {
         let call = self.on_freed.clone();
         ring.on_freed(move || call());
     }
-    /// Makes a ring whose slots have at least so many bytes, and says how many they have.
-    pub fn grow(&mut self, bytes: u64) -> Result<u64> {
-        let bytes =
-            usize::try_from(bytes).map_err(|_| Error::out_of_memory(format!("a batch of {bytes} bytes does not fit into memory")))?;
-        let (ring, lease) = self.rings.lease_large(SESSION, bytes)?;
-        ring.give_up(lease);
-        Ok(ring.slot_bytes() as u64)
+    /// Sees to it that the newest ring has slots of at least so many bytes, some time.
+    pub fn grow(&self, bytes: u64) -> Result<()> {
+        self.rings.grow(bytes)
     }
     /// Lets go of rings in which nobody writes any more; the newest stays.
     pub fn forget_old_rings(&mut self) {

@@ -248,6 +248,7 @@ impl Engine {
 
     /// Leases what can be leased. True: something waits for a slot, and a call is ordered for when there is one.
     fn lease(&mut self) -> bool {
+        self.book.grown(self.crew.newest().slot_bytes() as u64);
         let first = self.feed.first();
         if first > self.first {
             self.first = first;
@@ -286,10 +287,11 @@ impl Engine {
                         }
                     }
                     Action::Kill { worker } => drop(self.crew.children.get(&worker).map(Child::kill)),
-                    Action::Grow { bytes } => match self.crew.grow(bytes) {
-                        Ok(slot_bytes) => self.book.grown(slot_bytes),
-                        Err(error) => self.fail(error.kind, error.message),
-                    },
+                    Action::Grow { bytes } => {
+                        if let Err(error) = self.crew.grow(bytes) {
+                            self.fail(error.kind, error.message);
+                        }
+                    }
                     Action::Condemn { grant, work, failure } => self.condemn(grant, &work.body, &failure),
                     Action::Abandon { failure } => self.fail(ErrorKind::Runtime, report::abandoned(&failure)),
                 }

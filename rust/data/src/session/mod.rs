@@ -154,6 +154,10 @@ impl Session {
         self.shared.public().job.get_or_insert_with(|| Arc::new(job));
         self.shared.wake.signal();
     }
+    /// Has it look at the rings: there is a new one, or a peer has freed slots of it.
+    pub fn look(&self) {
+        self.shared.wake.signal();
+    }
     /// Why no further batch will come, if so; those that are ready still count.
     pub fn failure(&self) -> Option<Error> {
         self.shared.public().failure.clone().map(|(kind, message)| Error::new(kind, message))
