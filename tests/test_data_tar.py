@@ -91,6 +91,18 @@ def test_extended_headers_count(tmp_path):
     assert samples(path) == [(0,), (1,), (2,)]
 
 
+def test_longer_endings_count_where_no_other_does(tmp_path):
+    with tarfile.open(tmp_path / "s.tar", "w") as archive:
+        for number, name in enumerate(["a.v1.png", "b.mask.png", "b.png", "c.5.PNG"]):
+            add(archive, name, png(number))
+    assert samples(tmp_path / "s.tar") == [(0,), (2,), (3,)]
+    with tarfile.open(tmp_path / "s.tar", "w") as archive:
+        add(archive, "b.left.png", png(0))
+        add(archive, "b.right.png", png(1))
+    with pytest.raises(NotImplementedError, match=r"s\.tar': sample 'b' has 2 images, and which one is meant"):
+        samples(tmp_path / "s.tar")
+
+
 @pytest.mark.parametrize("ending", ["tar.gz", "tgz"])
 def test_gzipped_shards(tmp_path, ending):
     with tarfile.open(tmp_path / f"s.{ending}", "w:gz") as archive:

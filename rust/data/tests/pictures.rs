@@ -217,6 +217,21 @@ fn members_that_are_not_read_are_named() {
 }
 
 #[test]
+fn longer_endings_count_where_no_other_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.tar");
+    let open = |names: &[&str]| {
+        let image = || png(24, 24, png::ColorType::Rgb, &pixels(24, 24, 1));
+        std::fs::write(&path, tar(&names.iter().map(|&name| (name, image())).collect::<Vec<_>>())).unwrap();
+        TarRecords::open(std::slice::from_ref(&path), "", &Root::anywhere()).map(|records| records.len())
+    };
+    assert_eq!(open(&["a.v1.png", "b.png", "b.mask.png", "b.depth.png", "c.tar.JPG"]).unwrap(), 3);
+    let error = open(&["a.png", "b.left.png", "b.right.png"]).unwrap_err().message;
+    assert!(error.contains("s.tar': sample 'b' has 2 images, and which one is meant is not known"), "{error}");
+    assert!(open(&["a.png", "a.jpg"]).unwrap_err().message.contains("sample 'a' has two images"));
+}
+
+#[test]
 fn a_small_gzipped_shard_may_be_mostly_empty_blocks() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s.tar.gz");

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use tar::{Archive, Entry, EntryType};
 
 /// Raised when the layout of the index changes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// A tar file is a sequence of blocks of this size.
 pub const BLOCK: u64 = 512;
 /// Ending of the member that holds a sample's class.
@@ -115,15 +115,19 @@ pub fn build(file: &File, path: &Path, len: u64) -> Result<Vec<Member>> {
         let last = last.ok_or_else(|| damaged(path, len, format_args!("it ends within the {size} bytes of the member at {offset}")))?;
         end = last.next_multiple_of(BLOCK);
         if let Some((key, ending)) = name {
-            if open.as_ref().is_none_or(|sample| sample.key != key) {
-                members.extend(open.replace(Sample::new(key)).and_then(Sample::finish));
+            if open.as_ref().is_none_or(|sample| sample.key != key)
+                && let Some(sample) = open.replace(Sample::new(key))
+            {
+                members.extend(sample.finish(path)?);
             }
             if let Some(sample) = &mut open {
                 sample.add(&ending, &mut entry, path)?;
             }
         }
     }
-    members.extend(open.and_then(Sample::finish));
+    if let Some(sample) = open {
+        members.extend(sample.finish(path)?);
+    }
     if len < end + BLOCK {
         return Err(damaged(path, len, "it lacks the empty block that ends a tar file"));
     }
@@ -152,7 +156,7 @@ fn name_of(entry: &mut Entry<ReadAt>, path: &Path) -> Result<Option<(String, Str
         return Ok(Some((key, ending)));
     }
     // a sample must not be missed in silence
-    if ENDINGS.contains(&&*ending) || ending == CLASS {
+    if is_image(&ending) || ending == CLASS {
         let remedy = "make the tar file with --dereference --hard-dereference";
         return Err(unsupported(path, format_args!("{} is a link, which is not followed; {remedy}", quoted(entry))));
     }
@@ -174,16 +178,25 @@ fn quoted(entry: &Entry<ReadAt>) -> String {
     format!("'{}'", String::from_utf8_lossy(&entry.path_bytes()))
 }
 
+/// `png`, and `left.png` too.
+fn is_image(ending: &str) -> bool {
+    ending.rsplit('.').next().is_some_and(|last| ENDINGS.contains(&last))
+}
+
 /// A sample whose members are being met.
 struct Sample {
     key: String,
+    /// Where it lies, and its length.
     image: Option<(u64, u64)>,
+    /// The image, and how many there are, with a longer ending: it counts where no other does.
+    other: Option<(u64, u64)>,
+    others: usize,
     class: Option<i64>,
 }
 
 impl Sample {
     fn new(key: String) -> Sample {
-        Sample { key, image: None, class: None }
+        Sample { key, image: None, other: None, others: 0, class: None }
     }
     fn add(&mut self, ending: &str, entry: &mut Entry<ReadAt>, path: &Path) -> Result<()> {
         let at = entry.raw_file_position();
@@ -191,6 +204,9 @@ impl Sample {
             if self.image.replace((at, entry.size())).is_some() {
                 return Err(damaged(path, at, format_args!("sample '{}' has two images", self.key)));
             }
+        } else if is_image(ending) {
+            self.other = Some((at, entry.size()));
+            self.others += 1;
         } else if ending == CLASS {
             let mut text = String::new();
             let read = entry.by_ref().take(LONGEST_CLASS).read_to_string(&mut text);
@@ -200,8 +216,12 @@ impl Sample {
         Ok(())
     }
     /// Samples without an image (a README, say) are left out.
-    fn finish(self) -> Option<Member> {
-        let (offset, len) = self.image?;
-        Some(Member { key: self.key.into(), offset, len, class: self.class })
+    fn finish(self, path: &Path) -> Result<Option<Member>> {
+        if self.image.is_none() && self.others > 1 {
+            let words = format_args!("sample '{}' has {} images, and which one is meant is not known", self.key, self.others);
+            return Err(unsupported(path, words));
+        }
+        let Some((offset, len)) = self.image.or(self.other) else { return Ok(None) };
+        Ok(Some(Member { key: self.key.into(), offset, len, class: self.class }))
     }
 }
