@@ -97,7 +97,7 @@ impl Rings {
         let ring = owned(last.slots(), room).or_else(|_| owned(last.slots(), bytes))?;
         let Some(lease) = ring.lease(worker) else { unreachable!("every slot of a new ring is free") };
         live.push(ring.clone());
-        wake(&live);
+        wake_all(&live);
         Ok((ring, lease))
     }
 
@@ -121,7 +121,7 @@ impl Rings {
         let mut live = self.live();
         let (slots, slot_bytes) = (newest(&live).slots(), newest(&live).slot_bytes());
         live.push(owned(slots, slot_bytes)?);
-        wake(&live);
+        wake_all(&live);
         Ok(())
     }
 
@@ -178,6 +178,12 @@ impl Rings {
 
 fn newest(live: &[Arc<Ring>]) -> &Arc<Ring> {
     live.last().expect("the list begins with a ring and the newest is never removed")
+}
+
+/// There is another ring: whoever sleeps on a bell, the client too, has to look at it.
+fn wake_all(live: &[Arc<Ring>]) {
+    wake(live);
+    live.iter().for_each(|ring| ring.header().ready.ring());
 }
 
 fn wake(live: &[Arc<Ring>]) {

@@ -2,7 +2,7 @@
 use super::{Job, Launch};
 use crate::lease::Cause;
 use crate::ring::Ring;
-use crate::sys::{packet, process::Process};
+use crate::sys::{packet, poll, process::Process};
 use crate::worker::PARENT;
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 use std::collections::VecDeque;
@@ -66,6 +66,9 @@ impl Child {
     pub fn is_stopped(&self) -> bool {
         let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         matches!(waitid(WaitId::PidFd(self.process.as_fd()), options), Ok(Some(status)) if status.stopped())
+    }
+    pub fn is_dead(&self) -> bool {
+        poll::readable(&[self.life()], Some(Duration::ZERO)).is_ok_and(|ready| ready[0])
     }
     pub fn life(&self) -> BorrowedFd<'_> {
         self.process.as_fd()

@@ -117,7 +117,7 @@ impl Engine {
     /// Sleeps until somebody speaks, dies or calls, and hears what was said.
     fn listen(&mut self, starved: bool) -> Result<()> {
         let leaving = self.crew.children.values().any(|child| child.hung_up.is_some() || child.is_waiting());
-        let tick = (self.book.needs_clock() || leaving || self.starter.is_busy())
+        let tick = (self.book.needs_clock() || leaving || self.starter.is_busy() || self.spares.are_dying())
             .then(|| TICK.saturating_sub(self.now().saturating_sub(self.ticked)));
         let timeout = if starved { Some(tick.unwrap_or(STARVED).min(STARVED)) } else { tick };
         let mut descriptors = vec![self.shared.wake.as_fd()];
@@ -237,6 +237,7 @@ impl Engine {
                 child.kill();
             }
         }
+        self.spares.reap();
         if self.starter.is_busy() {
             let mut known = self.processes();
             known.extend(self.spares.children().iter().map(Child::id));

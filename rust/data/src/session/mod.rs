@@ -5,9 +5,9 @@
 //! cost of which grows with the trainer's memory). Workers die with it: the kernel kills them when their starter ends, and
 //! a closed socket ends them too. They have a process group of their own, so that Ctrl-C reaches the trainer alone.
 //!
-//! One case is not covered: a worker that is stopped in the fraction of a millisecond between its birth and its exec stays
-//! behind if the trainer is killed before this session has freed it, until it is continued: it then sees its closed socket
-//! and leaves.
+//! One case is not covered: a worker that is stopped while it starts, before it has bound its life to this session (see
+//! [`crate::worker::bind`]), stays behind if the trainer is killed before the session has freed it, until it is continued: it
+//! then sees its closed socket and leaves. Later the kernel's SIGKILL reaches it, stopped or not.
 mod child;
 mod crew;
 mod engine;

@@ -10,6 +10,8 @@ const KEPT: usize = 2;
 #[derive(Default)]
 pub(super) struct Spares {
     children: Vec<Child>,
+    /// Killed because they were stopped. Nobody waits for their end: it takes its time on a busy machine.
+    dying: Vec<Child>,
     wanted: bool,
     /// One ended by itself, or could not be started: the next would go the same way.
     useless: bool,
@@ -42,17 +44,26 @@ impl Spares {
             self.children[at].overhear();
         }
     }
-    /// One that can work. Those that are stopped are ended on the way.
+    /// One that can work. Those that are stopped are killed on the way.
     pub fn take(&mut self) -> Option<Child> {
         while !self.children.is_empty() {
             let child = self.children.remove(0);
             if !child.is_stopped() {
                 return Some(child);
             }
+            child.kill();
+            self.dying.push(child);
         }
         None
     }
     pub fn take_all(&mut self) -> Vec<Child> {
         std::mem::take(&mut self.children)
+    }
+    /// Takes up those that are dead by now.
+    pub fn reap(&mut self) {
+        self.dying.retain(|child| !child.is_dead());
+    }
+    pub fn are_dying(&self) -> bool {
+        !self.dying.is_empty()
     }
 }

@@ -49,8 +49,7 @@ impl Standby {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.expects_more();
         while let Some(child) = waiting.children.pop() {
-            let lives = poll::readable(&[child.life()], Some(Duration::ZERO)).is_ok_and(|ready| !ready[0]);
-            if lives && !child.is_stopped() {
+            if !child.is_dead() && !child.is_stopped() {
                 return Some(child);
             }
         }

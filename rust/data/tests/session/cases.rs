@@ -27,6 +27,9 @@ pub fn alive(process: u32) -> bool {
 fn children() -> Vec<u32> {
     children_of(std::process::id())
 }
+fn is_stopped(process: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{process}/stat")).is_ok_and(|stat| stat.contains(") T"))
+}
 /// The sample at place 5 of batch `number`.
 fn sample_of(number: u64) -> u64 {
     let Keys::Indices(indices) = order(number, None).keys else { panic!() };
@@ -41,6 +44,17 @@ pub fn batches_arrive_once_in_order_in_rings_that_grow() {
     let status = trainer.session().status();
     assert_eq!((status.processes.len(), status.restarts), (2, 0));
     assert!(status.batches >= 300, "{status:?}");
+}
+
+/// The first batch of each trainer needs a larger ring, while the client sleeps on the first one's bell.
+pub fn a_client_hears_of_a_larger_ring() {
+    let plan = Plan { widening: 9, sample_us: 2000, ..plan() };
+    for _ in 0..4 {
+        let mut trainer = Trainer::start(&plan, 3, 4, None, Options::default());
+        let begin = Instant::now();
+        assert_eq!(trainer.next().unwrap(), Kind::Data);
+        assert!(begin.elapsed() < Duration::from_millis(400), "{:?}", begin.elapsed());
+    }
 }
 
 pub fn batches_come_as_tasks_are_pushed() {
@@ -149,6 +163,9 @@ pub fn a_service_starts_its_workers_before_its_first_client_comes() {
     assert!(begin.elapsed() >= slow && processes.len() == 4, "{processes:?}");
     signal(processes[3], Signal::STOP);
     signal(processes[2], Signal::KILL);
+    while alive(processes[2]) || !is_stopped(processes[3]) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
     let rings = Arc::new(Rings::create(8, 65_536).unwrap());
     let begin = Instant::now();
     let session = Session::start_with(Some(standby.clone()), slow_launch(slow), rings, QueueFeed::new(), Options::default()).unwrap();

@@ -17,6 +17,7 @@ fn main() {
     }
     let tests: &[(&str, fn())] = &[
         ("batches_arrive_once_in_order_in_rings_that_grow", cases::batches_arrive_once_in_order_in_rings_that_grow),
+        ("a_client_hears_of_a_larger_ring", cases::a_client_hears_of_a_larger_ring),
         ("batches_come_as_tasks_are_pushed", cases::batches_come_as_tasks_are_pushed),
         ("errors_come_in_their_batchs_place", cases::errors_come_in_their_batchs_place),
         ("a_deadly_sample_is_named_with_the_last_words", cases::a_deadly_sample_is_named_with_the_last_words),
