@@ -12,9 +12,8 @@ use crate::sys::event::Event;
 use crate::sys::poll;
 use rustorch_base::{Error, Result, ensure};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub(super) struct Attended {
     process: i32,
@@ -152,7 +151,7 @@ impl Attended {
             seconds: self.begin.elapsed().as_secs_f64(),
             readers: self.count,
             busy_seconds: work.busy.as_secs_f64(),
-            waited_seconds: Duration::from_nanos(ring.header().waited.load(Relaxed)).as_secs_f64(),
+            waited_seconds: self.rings.waited().as_secs_f64(),
             slots: ring.slots() as u64,
             ready: ring.count(State::Ready) as u64,
             held: ring.count(State::Held) as u64,

@@ -14,12 +14,25 @@ pub struct Rings {
     live: Mutex<Vec<Arc<Ring>>>,
     /// Of a client in another process: how it is asked for a ring with slots of so many bytes.
     ask: Option<Box<dyn Fn(u64) -> Result<()> + Send + Sync>>,
-    /// Of rings that are used up: what their headers said at the end.
-    busy_before: AtomicU64,
+    before: Spent,
 }
 
 /// Takes a lease and gives it back at once.
 const NOBODY: u32 = 0;
+
+/// Nanoseconds that headers of rings tell of, of those that are gone as well. A peer may write anything there: sums wrap.
+#[derive(Default)]
+struct Spent {
+    busy: AtomicU64,
+    waited: AtomicU64,
+}
+
+impl Spent {
+    fn add(&self, ring: &Ring) {
+        self.busy.fetch_add(ring.header().busy.load(Relaxed), Relaxed);
+        self.waited.fetch_add(ring.header().waited.load(Relaxed), Relaxed);
+    }
+}
 
 /// No slot is free: the ring on whose `freed` bell to wait, and the bell's count from before the look.
 pub struct NoSlot {
@@ -30,11 +43,11 @@ pub struct NoSlot {
 impl Rings {
     /// The rings of this process's own client. Errors: see [`Ring::create`].
     pub fn create(slots: usize, slot_bytes: usize) -> Result<Rings> {
-        Ok(Rings { live: Mutex::new(vec![owned(slots, slot_bytes)?]), ask: None, busy_before: AtomicU64::new(0) })
+        Ok(Rings { live: Mutex::new(vec![owned(slots, slot_bytes)?]), ask: None, before: Spent::default() })
     }
     /// The ring that a client in another process sent. It is replaced by one that the client sends ([`Rings::replace`]).
     pub fn of_peer(ring: Ring, ask: impl Fn(u64) -> Result<()> + Send + Sync + 'static) -> Rings {
-        Rings { live: Mutex::new(vec![Arc::new(ring)]), ask: Some(Box::new(ask)), busy_before: AtomicU64::new(0) }
+        Rings { live: Mutex::new(vec![Arc::new(ring)]), ask: Some(Box::new(ask)), before: Spent::default() }
     }
     /// The client sent a larger ring. Who still writes into the old one has it; to take and to free what lies there is the
     /// client's.
@@ -43,7 +56,7 @@ impl Rings {
         let bytes = newest(&live).slot_bytes();
         ensure!(ring.slot_bytes() > bytes, value, "a ring with slots of {} bytes follows one of {bytes}", ring.slot_bytes());
         let old = std::mem::replace(&mut *live, vec![Arc::new(ring)]);
-        self.busy_before.fetch_add(old.iter().map(|ring| ring.header().busy.load(Relaxed)).sum(), Relaxed);
+        old.iter().for_each(|ring| self.before.add(ring));
         wake(&old);
         Ok(())
     }
@@ -61,8 +74,16 @@ impl Rings {
 
     /// How long worker processes have been making batches, all together.
     pub fn busy(&self) -> Duration {
-        let now: u64 = self.live().iter().map(|ring| ring.header().busy.load(Relaxed)).fold(0, u64::wrapping_add);
-        Duration::from_nanos(now.wrapping_add(self.busy_before.load(Relaxed)))
+        self.spent(|spent| &spent.busy)
+    }
+    /// How long the client has been without a batch that it wanted.
+    pub fn waited(&self) -> Duration {
+        self.spent(|spent| &spent.waited)
+    }
+    fn spent(&self, which: impl Fn(&Spent) -> &AtomicU64) -> Duration {
+        let all = Spent::default();
+        self.live().iter().for_each(|ring| all.add(ring));
+        Duration::from_nanos(which(&all).load(Relaxed).wrapping_add(which(&self.before).load(Relaxed)))
     }
 
     /// A slot of the newest ring.
@@ -138,7 +159,7 @@ impl Rings {
                 index += 1;
                 let stays = index > last || !ring.is_used_up();
                 if !stays {
-                    self.busy_before.fetch_add(ring.header().busy.load(Relaxed), Relaxed);
+                    self.before.add(ring);
                 }
                 stays
             });
@@ -215,6 +236,17 @@ mod tests {
 
     fn publish(ring: &Ring, lease: Lease, number: u64) {
         assert!(ring.publish(lease, Label { number, samples: 0, kind: Kind::Data, payload: 0 }));
+    }
+
+    #[test]
+    fn what_was_spent_is_known_after_a_ring_is_gone() {
+        let rings = Rings::of_peer(Ring::create(2, 100).unwrap(), |_| Ok(()));
+        rings.newest().header().waited.store(3_000, Relaxed);
+        rings.newest().header().busy.store(u64::MAX, Relaxed);
+        rings.replace(Ring::create(2, 10_000).unwrap()).unwrap();
+        rings.newest().header().waited.store(40, Relaxed);
+        rings.newest().header().busy.store(11, Relaxed);
+        assert_eq!((rings.waited(), rings.busy()), (Duration::from_nanos(3_040), Duration::from_nanos(10)));
     }
 
     #[test]
