@@ -335,3 +335,43 @@ def test_a_slow_trainer_finds_the_next_batch_ready(source) -> None:
                     waits.append(client._client.figures()[1])
             waited = waits[-1] - waits[0]
             assert waited < 0.001 * len(waits), f"{waited} s in {len(waits)} batches"
+
+
+def fails_of(sample):
+    if int(sample[1]) in (37, 199):
+        raise ValueError(f"sample {int(sample[1])} is no good")
+    if int(sample[1]) == 80:
+        os._exit(7)
+    return sample[1]
+
+
+@pytest.mark.parametrize("is_service", [False, True], ids=["embedded", "service"])
+def test_batches_that_cannot_be_made_are_left_out_and_reported(source, is_service) -> None:
+    mapped = source.map(lambda sample: fails_of(sample))
+    left = [list(range(32, 40)), list(range(80, 88)), list(range(192, 200))]
+    expected = [sample for sample in range(200) if all(sample not in samples for samples in left)]
+    with data.serve(mapped, batch_size=8) if is_service else nullcontext() as service:
+        options = {"on_error": "skip"}
+        with data.connect(service.address, **options) if is_service else mapped.batch(8, **options) as stream:
+            with pytest.warns(UserWarning, match=r"samples \[32, 33.*epoch 0: (?s:.*)sample 37 is no good") as told:
+                assert [number for batch in stream for number in batch.tolist()] == expected
+            assert (len(told), told[0].filename) == (1, __file__)
+            assert [(batch.epoch, batch.samples) for batch in stream.skipped] == [(0, samples) for samples in left]
+            kinds = [type(batch.error) for batch in stream.skipped]
+            assert kinds == [ValueError, RuntimeError, ValueError]
+            assert "3 DataLoader workers died of sample 80" in str(stream.skipped[1].error)
+            assert [number for batch in stream for number in batch.tolist()] == expected
+            assert stream.skipped[-1].epoch == 1
+
+
+def test_an_error_at_the_end_of_an_epoch_ends_it(source) -> None:
+    with source.map(lambda sample: fails_of(sample)).batch(8) as stream:
+        stream.load_state_dict({**stream.state_dict(), "position": 184})
+        epoch = iter(stream)
+        assert next(epoch).tolist() == list(range(184, 192))
+        with pytest.raises(ValueError, match="sample 199 is no good"):
+            next(epoch)
+        assert list(epoch) == []
+        assert next(iter(stream)).tolist() == list(range(8))
+    with pytest.raises(ValueError, match="on_error is 'raise' or 'skip', not 'ignore'"):
+        source.batch(8, on_error="ignore")

@@ -2,7 +2,9 @@
 
 import threading
 import time
+import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rustorch._C import _data
@@ -17,16 +19,32 @@ State = dict[str, int]
 _SLOTS = 8
 # The part of an epoch's time from which waiting for batches counts.
 _NOTICEABLE = 0.1
+_LEFT_OUT = object()
+_ON_ERROR = ("raise", "skip")
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A batch that was left out: its epoch, the numbers of its samples, and the error in its place."""
+
+    epoch: int
+    samples: list[int]
+    error: Exception
 
 
 class Stream:
     """A client that follows a plan. Each ``iter()`` is the next epoch.
 
     An ``iter()`` in the middle of an epoch leaves the rest of it out; after :meth:`load_state_dict` it goes on in the
-    middle.
+    middle. With ``on_error="skip"`` a batch that cannot be made is left out and reported in ``skipped``; the first one
+    is warned of.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_error: str = "raise") -> None:
+        if on_error not in _ON_ERROR:
+            raise ValueError(f"on_error is 'raise' or 'skip', not {on_error!r}")
+        self.on_error = on_error
+        self.skipped: list[Skipped] = []
         self._client: Any = None
         self._state: State | None = None
         self._is_inside = False
@@ -70,17 +88,34 @@ class Stream:
         return self._opened().batches_per_epoch()
 
     def _next(self) -> Any:
-        """The next batch, and whether it is the last of its epoch."""
+        """The next batch; ``_LEFT_OUT`` where there is none in its place."""
         number, kind, skeleton, tensors = self._client.next()
-        is_last = self._client.ends_epoch(number)
-        self._is_inside = not is_last
+        self._is_inside = not self._client.ends_epoch(number)
         if kind in (ERROR, REFUSAL):
-            raise_failure(kind, skeleton, f"number {number}")
-        if kind == END or not skeleton:
-            return tensors, is_last
+            epoch, samples = self._client.samples_of(number)
+            try:
+                raise_failure(kind, skeleton, f"{samples} of epoch {epoch}")
+            except Exception as error:
+                if self.on_error == "raise":
+                    raise
+                self._leave_out(Skipped(epoch, samples, error))
+            return _LEFT_OUT
+        if kind == END:
+            return _LEFT_OUT
+        if not skeleton:
+            return tensors
         from rustorch.utils.data._utils.encoding import decode
 
-        return decode(skeleton, tensors), is_last
+        return decode(skeleton, tensors)
+
+    def _leave_out(self, batch: Skipped) -> None:
+        if not self.skipped:
+            warnings.warn(
+                f"A batch is left out, samples {batch.samples} of epoch {batch.epoch}: {batch.error} "
+                "(this one and all later ones are in the stream's `skipped`)",
+                stacklevel=4,
+            )
+        self.skipped.append(batch)
 
     def state_dict(self) -> State:
         """Where the stream is, as a few integers; batches that were taken count as consumed."""
@@ -127,7 +162,6 @@ class _Epoch:
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
-        self._is_over = False
         # Threads may share an epoch: each batch goes to one of them.
         self._one_at_a_time = threading.Lock()
 
@@ -136,10 +170,11 @@ class _Epoch:
 
     def __next__(self) -> Any:
         with self._one_at_a_time:
-            if self._is_over or self._stream._epoch is not self:
-                raise StopIteration
-            batch, self._is_over = self._stream._next()
-        return batch
+            while self._stream._epoch is self and self._stream._is_inside:
+                batch = self._stream._next()
+                if batch is not _LEFT_OUT:
+                    return batch
+        raise StopIteration
 
 
 def plan_of(pipeline: "Pipeline", size: int, drop_last: bool, rank: int, ranks: int) -> dict[str, Any]:
@@ -158,6 +193,7 @@ class Batches(Stream):
         drop_last: leave out an epoch's last batch when it is not full.
         workers: threads, or processes, that make batches.
         rank, ranks: the part of each global batch of ``size * ranks`` samples that this process gets.
+        on_error: "raise" the error of a batch in its place, or "skip" the batch.
 
     Raises:
         OSError, RuntimeError, ValueError: the source cannot be opened, as :class:`Pipeline` says, or a number is wrong.
@@ -174,9 +210,16 @@ class Batches(Stream):
     """
 
     def __init__(
-        self, pipeline: "Pipeline", size: int, drop_last: bool = False, workers: int = 2, rank: int = 0, ranks: int = 1
+        self,
+        pipeline: "Pipeline",
+        size: int,
+        drop_last: bool = False,
+        workers: int = 2,
+        rank: int = 0,
+        ranks: int = 1,
+        on_error: str = "raise",
     ) -> None:
-        super().__init__()
+        super().__init__(on_error)
         if not (isinstance(size, int) and size > 0):
             raise ValueError(f"batch_size should be a positive integer value, but got batch_size={size}")
         if not (isinstance(workers, int) and workers > 0):

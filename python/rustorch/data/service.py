@@ -171,8 +171,8 @@ def _add_job(source: Pipeline, options: dict[str, Any]) -> int:
 class _Connected(Stream):
     """The stream of a client of a service."""
 
-    def __init__(self, address: str, chosen: dict[str, Any], slots: int) -> None:
-        super().__init__()
+    def __init__(self, address: str, chosen: dict[str, Any], slots: int, on_error: str) -> None:
+        super().__init__(on_error)
         self.address = address
         self._chosen = chosen
         self._slots = slots
@@ -196,6 +196,7 @@ def connect(
     rank: int = 0,
     ranks: int = 1,
     slots: int = 8,
+    on_error: str = "raise",
 ) -> Stream:
     """The batches of the service at an address: each ``iter()`` is an epoch, and the next one is prepared meanwhile.
 
@@ -205,6 +206,7 @@ def connect(
         batch_size, shuffle, seed, drop_last: instead of what the service was started with.
         rank, ranks: the part of each global batch that this client gets.
         slots: batches that the shared memory holds; more of them, kept, are copied.
+        on_error: "raise" the error of a batch in its place, or "skip" the batch.
 
     Raises:
         OSError: nobody serves there.
@@ -212,6 +214,6 @@ def connect(
     """
     chosen: dict[str, Any] = {"batch_size": batch_size, "seed": seed, "rank": rank, "ranks": ranks, "shuffle": shuffle}
     chosen["tail"] = None if drop_last is None else ("drop" if drop_last else "keep")
-    stream = _Connected(address, chosen, slots)
+    stream = _Connected(address, chosen, slots, on_error)
     stream._opened()
     return stream

@@ -196,6 +196,14 @@ impl PyClient {
         let (plan, _) = self.plan()?;
         Ok(plan.part(number).is_none_or(|part| part.last))
     }
+    /// The epoch of the batch of this number, and its samples.
+    fn samples_of(&self, number: u64) -> PyResult<(u64, Vec<u64>)> {
+        let (plan, _) = self.plan()?;
+        let Some(part) = plan.part(number) else { return Ok((plan.epoch, Vec::new())) };
+        let mut samples = Vec::new();
+        plan.indices(&part, &mut samples);
+        Ok((part.epoch, samples))
+    }
     /// Batches of a whole epoch.
     fn batches_per_epoch(&self) -> PyResult<u64> {
         Ok(self.plan()?.0.batches_per_epoch())
