@@ -442,3 +442,27 @@ def test_a_stream_longer_than_it_told_warns_about_workers() -> None:
     len(loader)
     with pytest.warns(UserWarning, match="not properly configuring the IterableDataset replica at each worker"):
         list(loader)
+
+
+@pytest.mark.parametrize("dataset", [TensorDataset(torch.arange(8)), range(8)], ids=["tensors", "python"])
+def test_a_batch_that_outgrows_its_place_is_copied_out_and_says_so(dataset) -> None:
+    def batches():
+        found = iter(DataLoader(dataset, batch_size=4, num_workers=1))
+        return [batch[0] if isinstance(batch, list) else batch for batch in found]
+
+    first, second = batches()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert first.resize_(2).tolist() == [0, 1]
+        assert first.resize_(4).tolist() == [0, 1, 2, 3]
+        with pytest.raises(UserWarning, match="copied out of the shared memory"):
+            first.resize_(400)
+    assert first.tolist() == [0, 1, 2, 3], "nothing changes where the warning is an error"
+    with pytest.warns(UserWarning, match="copied out of the shared memory") as told:
+        first.resize_(400)
+    assert (len(told), told[0].filename) == (1, __file__)
+    assert first[:4].tolist() == [0, 1, 2, 3]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        first.resize_(4000)
+    assert second.tolist() == [4, 5, 6, 7]

@@ -1,6 +1,7 @@
 //! Memory that tensors share.
 use crate::alloc;
 use crate::device::Device;
+use crate::ops::warning;
 use rustorch_base::{Result, bail};
 use std::any::Any;
 use std::cell::UnsafeCell;
@@ -44,6 +45,9 @@ unsafe impl Send for Inner {}
 // SAFETY: as above.
 unsafe impl Sync for Inner {}
 
+const MOVES_OUT: &str = "A batch of a data loader is resized: it is copied out of the shared memory that it lies in, which costs time. \
+     Make a new tensor of the new size, or clone the batch first.";
+
 const NOTHING: NonNull<u8> = match NonNull::new(std::ptr::without_provenance_mut(alloc::ALIGNMENT)) {
     Some(aligned) => aligned,
     None => NonNull::dangling(),
@@ -70,7 +74,7 @@ impl Storage {
         let data = NonNull::new(data).unwrap_or(NOTHING);
         Storage::new(Memory { data, bytes, owner: Owner::Foreign { _release: release } }, Device::CPU, false)
     }
-    /// Memory of somebody else whose address nobody keeps: a resize moves the bytes out and gives it back.
+    /// Memory of a data loader whose address nobody keeps: a resize moves the bytes out, with a warning, and gives it back.
     ///
     /// # Safety
     /// As for [`Storage::foreign`].
@@ -131,7 +135,8 @@ impl Storage {
         Arc::as_ptr(&self.0) as usize
     }
 
-    /// Grows or shrinks; what both sizes hold is kept.
+    /// Grows or shrinks; what both sizes hold is kept. Errors, with nothing changed: it cannot be resized, memory is short, or
+    /// the user made an error of the warning that lent memory is left.
     pub fn resize(&self, bytes: usize) -> Result<()> {
         if !self.is_resizable() {
             bail!(runtime, "Trying to resize storage that is not resizable")
@@ -140,6 +145,9 @@ impl Storage {
             // SAFETY: see the type: no kernel works on this storage now.
             unsafe { (*self.0.memory.get()).bytes = bytes };
             return Ok(());
+        }
+        if let Owner::Foreign { .. } = self.memory().owner {
+            warning::warn(MOVES_OUT)?;
         }
         let fresh = if bytes == 0 { NOTHING } else { alloc::allocate(bytes)? };
         let old = self.memory();
