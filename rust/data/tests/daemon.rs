@@ -282,13 +282,13 @@ fn clients_outlive_daemons_that_are_killed() {
     let mut daemon = start_daemon(&path);
     let (mut kills, mut longest) = (0, Duration::ZERO);
     std::thread::scope(|scope| {
-        let stream = |batch_size: u64, epochs: u64| {
-            let client = Client::connect(&folder.address(), request(batch_size, epochs)).unwrap();
+        let connected = |batch_size: u64, epochs: u64| Client::connect(&folder.address(), request(batch_size, epochs)).unwrap();
+        let stream = |client: &Client, batch_size: u64, epochs: u64| {
             let feed = PlanFeed::new(plan(batch_size), Some(epochs));
             let (mut kept, mut slowest) = (std::collections::VecDeque::new(), Duration::ZERO);
             for number in 0..plan(batch_size).batches_per_epoch() * epochs {
                 let begin = Instant::now();
-                let batch = ready(&client);
+                let batch = ready(client);
                 slowest = slowest.max(begin.elapsed());
                 assert_eq!(batch.number(), number);
                 check(&batch, &feed);
@@ -300,7 +300,9 @@ fn clients_outlive_daemons_that_are_killed() {
             assert!(matches!(client.next(MOMENT).unwrap(), Next::Ended));
             (client.reconnects(), slowest)
         };
-        let clients = [scope.spawn(move || stream(32, 30)), scope.spawn(move || stream(50, 40))];
+        // before the first kill: whoever finds nobody at first is told so
+        let (one, other) = (connected(32, 30), connected(50, 40));
+        let clients = [scope.spawn(move || stream(&one, 32, 30)), scope.spawn(move || stream(&other, 50, 40))];
         let mut random = Philox::new(seed);
         while !clients.iter().all(|client| client.is_finished()) {
             std::thread::sleep(Duration::from_micros(u64::from(random.next_u32() % 60_000)));
@@ -317,7 +319,7 @@ fn clients_outlive_daemons_that_are_killed() {
             longest = longest.max(slowest);
         }
     });
-    println!("soak: seed {seed}: {kills} native services killed, longest wait for a batch {longest:?}");
+    println!("\nsoak: seed {seed}: {kills} native services killed, longest wait for a batch {longest:?}");
     daemon.kill();
     // other tests of this program run beside this one and have a few descriptors of their own
     assert!(count(std::process::id(), "fd") <= descriptors + 20);
