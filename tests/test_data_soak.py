@@ -56,8 +56,8 @@ class Trainer:
         self.process.send_signal(signal.SIGTERM)
         return self.end()
 
-    def end(self):
-        before, after = json.loads(self.process.communicate(timeout=60)[0])
+    def end(self, patience=60.0):
+        before, after = json.loads(self.process.communicate(timeout=patience)[0])
         assert after == before, "descriptors or children are left"
         assert self.process.returncode == 0
 
@@ -176,7 +176,7 @@ class Soak:
                 samples = sorted(sample for line in lines[begin : begin + size] for sample in line["samples"])
                 assert samples == list(range(trainer.SAMPLES)), f"epoch {begin // size} of the {one.kind}"
             undisturbed = Trainer(one.kind, self.folder / f"{one.kind}-undisturbed", self.address, len(lines), 0)
-            undisturbed.end()
+            undisturbed.end(60 + 0.1 * len(lines))
             for number, (line, expected) in enumerate(zip(lines, undisturbed.lines(), strict=True)):
                 assert line["digest"] == expected["digest"], f"batch {number} of the {one.kind} has other bytes"
         self.service.close()
