@@ -18,6 +18,7 @@ pub fn register(parent: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(batch::raise_refusal, &module)?)?;
     module.add_function(wrap_pyfunction!(daemon::serve, &module)?)?;
     module.add_function(wrap_pyfunction!(daemon::command_line, &module)?)?;
+    module.add_function(wrap_pyfunction!(worker::bind_worker, &module)?)?;
     module.add_function(wrap_pyfunction!(worker::run_worker, &module)?)?;
     module.add_function(wrap_pyfunction!(random::begin_batch, &module)?)?;
     module.add_function(wrap_pyfunction!(random::begin_sample, &module)?)?;

@@ -14,6 +14,12 @@ use rustorch_data::ring::slot::Kind;
 use rustorch_data::worker::{Encoded, Fetch, Order, Progress, Worker};
 use std::os::fd::IntoRawFd;
 
+/// Binds the life of this process to its session's. False: the session is gone, and there is nothing left to do.
+#[pyfunction]
+pub fn bind_worker() -> PyResult<bool> {
+    rustorch_data::worker::bind().or_raise()
+}
+
 /// Serves batches until the trainer hangs up. ``start(place, places, job, file)`` is called once, ``file`` being the
 /// descriptor of the job's memory file, and gives the function that makes a batch: ``make(keys, epoch, position)``, with
 /// the pickled keys, a list of indices or, for streams, None, gives (kind, samples, skeleton, tensors).

@@ -21,6 +21,8 @@ def main(early: list[str]) -> None:
     """A worker's life: it makes the batches that it is asked for until the trainer hangs up."""
     # Ctrl-C is the trainer's.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if not _data.bind_worker():
+        os._exit(0)
     # A worker computes with one thread, as PyTorch's do: NumPy's products too, unless the user says otherwise. Starting
     # their threads would cost more than the rest of NumPy.
     if not _THREADS.intersection(os.environ):
