@@ -2,6 +2,7 @@
 //! `std::io::Result`: only a caller knows what a failure means to its user.
 pub mod event;
 pub mod futex;
+pub mod heap;
 pub mod mapping;
 pub mod memory_file;
 pub mod packet;

@@ -13,7 +13,7 @@ use crate::frame::{self, Job, ToSession, ToWorker};
 use crate::payload::BufferSpec;
 use crate::ring::slot::{Kind, SlotHeader};
 use crate::source::BatchRandom;
-use crate::sys::{packet, process};
+use crate::sys::{heap, packet, process};
 use rustix::fs::{Mode, OFlags};
 use rustorch_base::{Error, Result, bail};
 use std::os::fd::{AsFd, OwnedFd};
@@ -82,6 +82,7 @@ impl Worker {
         if !bind()? {
             return Ok(None);
         }
+        heap::keep_freed();
         let describe = |error: std::io::Error| Error::os(format!("a worker cannot take over its socket: {error}"));
         let socket = take_stdin().map_err(describe)?;
         // a session that is gone is found out below
