@@ -20,7 +20,7 @@ SEED ?=
 CRATES_WITHOUT_PYTHON := -p rustorch-base -p rustorch-kernels -p rustorch-core -p rustorch-data
 EXTENSION := python/rustorch/_C.abi3.so
 
-.PHONY: help train test soak memcheck dev lint fmt stubs bench wheel notices clean need-cargo test-rust test-python
+.PHONY: help train test soak memcheck dev lint fmt stubs bench bench-loading wheel notices clean need-cargo test-rust test-python
 
 help:  ## Show this list
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{ printf "%-22s%s\n", $$1, $$2 }'
@@ -72,6 +72,9 @@ stubs: dev  ## Write python/rustorch/_C.pyi from the table of operations
 
 bench: dev $(VENV)/.dev  ## Time small operations, beside PyTorch where it is installed
 	$(PY) benchmarks/overhead.py $(ARGS)
+
+bench-loading: dev $(VENV)/.dev  ## Time data loading, beside PyTorch where it is installed
+	$(PY) benchmarks/loading.py $(ARGS)
 
 wheel: need-cargo notices $(VENV)/.dev  ## Build the release wheel into dist/
 	$(PY) -m maturin build --release --locked --out dist
