@@ -193,6 +193,9 @@ def test_collating_leaves() -> None:
     assert default_collate(["a", "b"]) == ["a", "b"]
     assert default_collate([torch.zeros(2), torch.ones(2)]).tolist() == [[0, 0], [1, 1]]
     assert default_collate([np.zeros(2, np.int16), np.ones(2, np.int16)]).dtype == torch.int16
+    # Mixed element types are promoted as tensors are; NumPy would make float64 of both.
+    assert default_collate([np.ones(2, np.float32), np.ones(2, np.int64)]).dtype == torch.float32
+    assert default_collate([np.ones(2, np.int32), np.ones(2, np.float16)]).dtype == torch.float16
     assert default_collate([np.float32(1), np.float32(2)]).dtype == torch.float32
     assert default_collate([np.float64(1), np.float64(2)]).dtype == torch.float64
 

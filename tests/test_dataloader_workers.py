@@ -279,6 +279,13 @@ def test_shared_storages_and_gradients() -> None:
         next(iter(DataLoader(range(1), num_workers=1, collate_fn=lambda _: torch.ones(1, requires_grad=True) * 2)))
 
 
+def test_kept_batches_are_told_of_once_and_at_the_user_s_line() -> None:
+    with pytest.warns(UserWarning, match="More batches are kept") as told:
+        kept = list(DataLoader(range(40), num_workers=2))
+    assert [int(batch) for batch in kept] == list(range(40))
+    assert [warning.filename for warning in told] == [__file__]
+
+
 def test_batches_stay_when_their_loader_is_gone() -> None:
     kept = list(DataLoader(TensorDataset(torch.arange(12).view(6, 2)), batch_size=2, num_workers=2, collate_fn=list))
     assert [pair[1][0].tolist() for pair in kept] == [[2, 3], [6, 7], [10, 11]]

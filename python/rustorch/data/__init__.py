@@ -15,7 +15,7 @@ Example::
     [[0.0, 0.5, 1.0, 1.5], [2.0, 2.5]]
 """
 
-from rustorch.data.batches import Batches
+from rustorch.data.batches import Batches, Skipped
 from rustorch.data.pipeline import Pipeline, idx, image_folder, npy, tar, tokens
 from rustorch.data.service import Service, connect, serve
 
@@ -23,6 +23,7 @@ __all__ = [
     "Batches",
     "Pipeline",
     "Service",
+    "Skipped",
     "connect",
     "idx",
     "image_folder",

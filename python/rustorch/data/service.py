@@ -202,7 +202,7 @@ def connect(
 
     Args:
         address: ``unix:PATH``.
-        name: what this client calls itself; any number of clients may have one name.
+        name: accepted for scripts that name their clients; any number may have one name, and nobody shows it yet.
         batch_size, shuffle, seed, drop_last: instead of what the service was started with.
         rank, ranks: the part of each global batch that this client gets.
         slots: batches that the shared memory holds; more of them, kept, are copied.

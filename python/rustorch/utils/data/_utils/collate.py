@@ -117,7 +117,9 @@ def collate_numpy_array_fn(batch: Any, *, collate_fn_map: CollateMap | None = No
     if _holds_text_or_objects(batch[0]):
         raise TypeError(default_collate_err_msg_format.format(batch[0].dtype))
     first = batch[0]
-    if type(first) is not sys.modules["numpy"].ndarray or any(array.shape != first.shape for array in batch):
+    # Where element types differ, the promotion is PyTorch's and not NumPy's.
+    plain = type(first) is sys.modules["numpy"].ndarray
+    if not plain or any(array.shape != first.shape or array.dtype != first.dtype for array in batch):
         return collate([rustorch.as_tensor(array) for array in batch], collate_fn_map=collate_fn_map)
     # NumPy puts its own arrays together faster than they become tensors one by one.
     return rustorch.as_tensor(sys.modules["numpy"].stack(batch))

@@ -138,7 +138,7 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
             raise RuntimeError(f"DataLoader timed out after {self._timeout} seconds")
         if self._client.take_copied() and not self._has_told_of_copies:
             self._has_told_of_copies = True
-            warnings.warn(_MANY_KEPT, stacklevel=6)
+            warnings.warn(_MANY_KEPT, stacklevel=5)
         return taken[1:]
 
     def _close(self) -> None:
