@@ -1,4 +1,4 @@
-"""Kills and stops of every kind of process at random moments: workers, the service, trainers.
+"""Kills and stops of every kind of process at random moments: workers and what forks them, the service, trainers.
 
 Every sample comes once in every epoch, with the bytes of the undisturbed run, and soon; nothing is left behind.
 ``RUSTORCH_SOAK_FAULTS`` and ``RUSTORCH_SOAK_SEED`` make it longer and repeat its choices (``make soak``).
@@ -18,7 +18,7 @@ import numpy
 
 from rustorch import data
 from soak import trainer
-from soak.processes import MARK, Stops, children, descendants, running, until
+from soak.processes import MARK, Stops, children, descendants, running_workers, until
 from soak.stalls import Fault, stalls, summary
 
 FAULTS = int(os.environ.get("RUSTORCH_SOAK_FAULTS", 20))
@@ -27,7 +27,7 @@ SEED = int(os.environ.get("RUSTORCH_SOAK_SEED") or time.time_ns() % 1_000_000)
 STALL = 0.3
 # What making a sample costs.
 COST = 0.0005
-VICTIMS = {"worker of a loader": 8, "worker of a service": 6, "service": 3, "trainer": 4}
+VICTIMS = {"child of a loader": 8, "child of a service": 6, "service": 3, "trainer": 4}
 
 
 class Trainer:
@@ -114,7 +114,7 @@ class Soak:
         elif victim == "service":
             self.fault_of_service(is_kill, seconds)
         else:
-            self.fault_of_worker(victim, which, is_kill, seconds)
+            self.fault_of_child(victim, which, is_kill, seconds)
 
     def fault_of_trainer(self, one, is_kill, seconds):
         if is_kill:
@@ -125,7 +125,7 @@ class Soak:
 
     def fault_of_service(self, is_kill, seconds):
         _, client = self.trainers
-        makers = running(children(self.service.pid))
+        makers = running_workers(children(self.service.pid))
         what = "service killed" if is_kill else f"service stopped for {seconds:.3f} s"
         client.faults.append(Fault(time.monotonic(), what, makers))
         if not is_kill:
@@ -138,14 +138,14 @@ class Soak:
         self.service = self.serve(COST)
         client.excused.append((begin, time.monotonic()))
 
-    def fault_of_worker(self, victim, which, is_kill, seconds):
-        one = self.trainers[victim == "worker of a service"]
+    def fault_of_child(self, victim, which, is_kill, seconds):
+        one = self.trainers[victim == "child of a service"]
 
-        def workers():
+        def candidates():
             return children(one.process.pid if one.kind == "loader" else self.service.pid)
 
-        found = until(workers, f"there is no {victim}")
-        chosen, makers = found[which % len(found)], running(found)
+        found = until(candidates, f"there is no {victim}")
+        chosen, makers = found[which % len(found)], running_workers(found)
         if is_kill:
             with suppress(ProcessLookupError):
                 os.kill(chosen, signal.SIGKILL)

@@ -49,14 +49,14 @@ def delay_of(pid):
     return int(fields[19]) / os.sysconf("SC_CLK_TCK"), delay / 1e9
 
 
-def running(pids):
-    """Those that are not stopped, with their :func:`delay_of`."""
+def running_workers(pids):
+    """The workers among them that are not stopped, with their :func:`delay_of`: not those that only start workers."""
     found = {}
     for pid in pids:
         with suppress(FileNotFoundError, ProcessLookupError):
             with open(f"/proc/{pid}/stat") as file:
-                state = file.read().rsplit(")", 1)[1].split()[0]
-            if state not in "TZX":
+                name, rest = file.read().split("(", 1)[1].rsplit(")", 1)
+            if name == "rustorch-worker" and rest.split()[0] not in "TZX":
                 found[pid] = delay_of(pid)
     return found
 

@@ -7,7 +7,7 @@ from rustorch._C import _data
 from rustorch.utils.data._utils.collate import default_collate
 from rustorch.utils.data._utils.encoding import encode
 from rustorch.utils.data._utils.job import Job
-from rustorch.utils.data._utils.launch import command
+from rustorch.utils.data._utils.launch import fork_server
 from rustorch.utils.data._utils.packing import dump_into
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def bytes_of_sample(pipeline: "Pipeline") -> int:
 def open_workers(pipeline: "Pipeline", plan: dict[str, Any], workers: int, slots: int, state: Any) -> Any:
     """A client of worker processes that make the plan's batches."""
     source = pipeline.source
-    options = (len(source), source.fingerprint, plan, *command(), workers, slots, state)
+    options = (len(source), source.fingerprint, plan, fork_server(), workers, slots, state)
     client = _data.Client.of_workers(*options)
     try:
         file = packed(pipeline, workers)

@@ -1,8 +1,8 @@
-//! What a session and its workers say to each other, each sentence one frame of a SOCK_SEQPACKET socket.
+//! What a session, its workers and its fork server say to each other, each sentence one frame of a SOCK_SEQPACKET socket.
 //!
 //! A frame is a version byte and then the sentence in postcard's encoding, with nothing behind it. Descriptors travel
-//! beside [`ToWorker::Blob`], [`ToWorker::Ring`] and leases whose keys are too many for a frame. Finished batches need no
-//! frame to reach the client: it finds them in the ring.
+//! beside [`ToWorker::Blob`], [`ToWorker::Ring`], whatever a fork server is told, and leases whose keys are too many for a
+//! frame. Finished batches need no frame to reach the client: it finds them in the ring.
 use crate::feed::{Keys, Task};
 use crate::lease::Grant;
 use crate::source::BatchRandom;
@@ -14,7 +14,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 
 /// Both ends come from one build as a rule; a worker of another one is refused before it misreads anything.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 /// The longest encoding of keys that is accepted from a memory file.
 const MOST_KEY_BYTES: u64 = 1 << 30;
 
@@ -70,6 +70,29 @@ pub enum ToSession {
     Done { grant: Grant, published: bool },
     /// The batch needs a slot of so many bytes. The worker keeps it, encoded, and will not touch this slot again.
     Grow { grant: Grant, bytes: u64 },
+}
+
+/// What a fork server is told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum ToForkServer {
+    /// Beside it the pipe that becomes the next worker's standard error.
+    Errors,
+    /// Beside it the socket that becomes the standard input of a worker to be forked now.
+    Fork,
+    /// Beside it the socket of another fork server, to be forked now.
+    Double,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum FromForkServer {
+    /// Everything is loaded. Of one that has threads, it will not fork.
+    Ready { forks: bool },
+    /// What was asked for is this child of the session's process.
+    Forked { process: u32 },
+    /// There is no other fork server.
+    Refused,
+    /// The fork server itself is the worker from now on: it cannot fork.
+    Became,
 }
 
 /// Errors: more than a frame holds.
@@ -168,6 +191,15 @@ mod tests {
             ToSession::Grow { grant: GRANT, bytes: 1 << 40 },
         ] {
             assert_eq!(decode::<ToSession>(&encode(&word).unwrap()).unwrap(), word);
+        }
+        for word in [ToForkServer::Errors, ToForkServer::Fork, ToForkServer::Double] {
+            assert_eq!(decode::<ToForkServer>(&encode(&word).unwrap()).unwrap(), word);
+        }
+        let process = u32::MAX;
+        for word in
+            [FromForkServer::Ready { forks: true }, FromForkServer::Forked { process }, FromForkServer::Refused, FromForkServer::Became]
+        {
+            assert_eq!(decode::<FromForkServer>(&encode(&word).unwrap()).unwrap(), word);
         }
     }
 

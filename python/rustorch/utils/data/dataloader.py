@@ -20,6 +20,9 @@ __all__ = ["DataLoader", "default_collate", "default_convert", "get_worker_info"
 
 Sample = TypeVar("Sample", covariant=True)
 
+# What belongs to one loader and its running threads and processes.
+_OWN = ("_latest", "_readers", "_fork_server")
+
 
 class _DatasetKind:
     Map = 0
@@ -51,7 +54,7 @@ class DataLoader(Generic[Sample]):
         drop_last: leave out a last batch that is not full.
         timeout: seconds to wait for a batch of the workers; 0: as long as it takes.
         worker_init_fn: called in each worker with its number, before it loads anything.
-        multiprocessing_context: checked as PyTorch checks it; workers are always started afresh, never forked.
+        multiprocessing_context: checked as PyTorch checks it; workers are never forks of this process.
         generator: where the random order comes from; None: the default generator.
         prefetch_factor: batches that each worker prepares ahead; None: 2 with workers.
         persistent_workers: keep the workers, and their copies of the data set, from epoch to epoch.
@@ -145,10 +148,22 @@ class DataLoader(Generic[Sample]):
         # The length that len() told of a stream, to warn when more samples come.
         self._IterableDataset_len_called: int | None = None
         self._iterator: _BaseDataLoaderIter | None = None
-        self._latest: Callable[[], _BaseDataLoaderIter | None] = lambda: None
         self._resumed: State | None = None
-        self._readers = Readers()
+        self._begin_alone()
         self.check_worker_number_rationality(stacklevel=3)
+
+    def _begin_alone(self) -> None:
+        """What one loader keeps for itself from epoch to epoch, and copies of it do not get."""
+        self._latest: Callable[[], _BaseDataLoaderIter | None] = lambda: None
+        self._readers = Readers()
+        self._fork_server: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name not in _OWN}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._begin_alone()
 
     @staticmethod
     def _check_workers(num_workers: int, timeout: float, prefetch_factor: int | None, persistent_workers: bool) -> None:

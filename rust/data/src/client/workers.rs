@@ -1,7 +1,7 @@
 //! Batches made by worker processes that this process starts and watches.
 use super::{Client, Engine, Tasks};
 use crate::ring::rings::Rings;
-use crate::session::{Launch, Options, Session};
+use crate::session::{Options, Session, Starter};
 use rustorch_base::{Error, Result};
 use std::sync::Arc;
 
@@ -9,10 +9,16 @@ impl Client {
     /// Worker processes make the batches of the feed's tasks; they wait for [`Session::set_job`]. Of the first batches'
     /// size nothing need be known: a batch that is larger than `slot_bytes` makes a larger ring. Errors: too little memory
     /// for the ring, by number of bytes.
-    pub fn with_workers(launch: Launch, tasks: impl Into<Tasks>, slots: usize, slot_bytes: usize, options: Options) -> Result<Client> {
+    pub fn with_workers(
+        starter: Arc<Starter>,
+        tasks: impl Into<Tasks>,
+        slots: usize,
+        slot_bytes: usize,
+        options: Options,
+    ) -> Result<Client> {
         let tasks = tasks.into();
         let rings = Arc::new(Rings::create(slots, slot_bytes)?);
-        let session = Session::start(launch, rings.clone(), tasks.feed(), options)?;
+        let session = Session::start(starter, rings.clone(), tasks.feed(), options)?;
         Ok(Client::new(rings, tasks, Engine::Workers(session)))
     }
 

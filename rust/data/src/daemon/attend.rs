@@ -45,7 +45,7 @@ impl Makers {
         };
         let job = crew.job.try_clone().map_err(|error| Error::os(format!("the workers' job cannot be handed on: {error}")))?;
         let options = session::Options { workers: crew.workers, ..session::Options::default() };
-        let session = Session::start_with(shared.standby.clone(), crew.launch.clone(), rings, feed, options)?;
+        let session = Session::start(crew.starter.clone(), rings, feed, options)?;
         session.set_job(Job { bytes: Vec::new(), blob: Some(job) });
         Ok(Makers::Workers(session))
     }

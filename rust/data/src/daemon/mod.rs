@@ -3,7 +3,7 @@ mod attend;
 pub mod frames;
 
 use crate::order::Plan;
-use crate::session::{Launch, Standby};
+use crate::session::Starter;
 use crate::source::Source;
 use crate::sys::event::Event;
 use crate::sys::{poll, signals, socket};
@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 
 /// How long to leave a listener alone that cannot accept: there are too many open files, say.
 const RECOVER: Duration = Duration::from_millis(100);
+/// Workers that cannot be had by then come later, or never; clients are told.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Where the daemon listens: `unix:PATH`, or the path itself. Errors: another scheme.
 pub fn address(text: &str) -> Result<PathBuf> {
@@ -47,7 +49,7 @@ pub struct Service {
 
 /// Worker processes, as many for each client.
 pub struct Crew {
-    pub launch: Launch,
+    pub starter: Arc<Starter>,
     /// The memory file that every worker is given.
     pub job: OwnedFd,
     pub workers: u32,
@@ -66,8 +68,6 @@ pub struct Daemon {
 
 struct Shared {
     service: Service,
-    /// Processes for the first client's workers.
-    standby: Option<Arc<Standby>>,
     begin: Instant,
     /// Signalled once and never cleared: every thread that polls it ends.
     stop: Event,
@@ -102,11 +102,13 @@ impl Daemon {
     pub fn bind(path: &Path, service: Service) -> Result<Daemon> {
         let describe = |error: std::io::Error| Error::os(format!("cannot serve at {}: {error}", path.display()));
         let termination = signals::termination().map_err(describe)?;
-        // whoever waits for a service wants batches of it, so it is there when its workers are
-        let standby = service.crew.as_ref().map(|crew| Standby::start(crew.launch.clone(), crew.workers)).transpose().map_err(describe)?;
+        // whoever waits for a service wants batches of it, so it is there when its workers can be
+        if let Some(crew) = &service.crew {
+            crew.starter.wait(PATIENCE);
+        }
         let listener = socket::listen(path).map_err(describe)?;
         let stop = Event::new().map_err(describe)?;
-        let shared = Arc::new(Shared { service, standby: standby.map(Arc::new), begin: Instant::now(), stop, attended: Mutex::default() });
+        let shared = Arc::new(Shared { service, begin: Instant::now(), stop, attended: Mutex::default() });
         Ok(Daemon { listener, path: path.to_owned(), shared, termination })
     }
 

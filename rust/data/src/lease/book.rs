@@ -65,15 +65,6 @@ impl<T: Clone> Leases<T> {
         self.workers.iter().any(|worker| !worker.ready || worker.killed || worker.suspect.is_some() || worker.has_work())
     }
 
-    /// Some worker is stopped, or silent for too long.
-    pub fn has_suspects(&self) -> bool {
-        self.workers.iter().any(|worker| worker.suspect.is_some())
-    }
-    /// Every place has a worker that is ready to work.
-    pub fn is_manned(&self) -> bool {
-        !self.abandoned && self.workers.len() == self.places as usize && self.workers.iter().all(|worker| worker.ready)
-    }
-
     pub fn started(&mut self, id: u32, place: u32, now: Duration) {
         self.workers.push(Worker::new(id, place, now));
         self.workers.sort_by_key(|worker| worker.place);

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 /// A batch whose workers die at ever other samples (memory that runs out) is condemned by this many.
 const DEATHS_OF_A_BATCH: u32 = 10;
-/// Deaths of workers that never finished anything. A SIGKILL came from outside and weighs little; a worker that leaves by itself will do so again.
+/// Deaths of processes that never finished anything. A SIGKILL came from outside and weighs little; a process that leaves by
+/// itself will do so again.
 const PATIENCE: u32 = 30;
 const WEIGHT_OF_AN_EXIT: u32 = 10;
 
@@ -30,7 +31,7 @@ pub struct Failure {
 }
 
 #[derive(Default, Debug)]
-pub(super) struct Deaths {
+pub(crate) struct Deaths {
     by_sample: BTreeMap<(u64, u32), u32>,
     /// Of workers that never finished anything, since one last did: their number, and their weight.
     useless: u32,
@@ -61,7 +62,7 @@ impl Deaths {
             words: words.to_owned(),
         })
     }
-    /// A worker died that had finished nothing and had begun nothing: it will not go better next time.
+    /// A process died that had finished nothing and had begun nothing: it will not go better next time.
     pub fn without_work(&mut self, cause: Cause, words: &str) -> Option<Failure> {
         self.useless += 1;
         self.weight += if cause == Cause::Signal(SIGKILL) { 1 } else { WEIGHT_OF_AN_EXIT };

@@ -15,6 +15,7 @@ mod model;
 mod worker;
 
 pub use book::{Leases, SESSION};
+pub(crate) use deaths::Deaths;
 pub use deaths::{Cause, Failure};
 
 use std::time::Duration;

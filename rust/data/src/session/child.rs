@@ -2,14 +2,16 @@
 use super::{Job, Launch};
 use crate::lease::Cause;
 use crate::ring::Ring;
-use crate::sys::{packet, poll, process::Process};
+use crate::sys::process::{Ending, Process};
+use crate::sys::{packet, poll};
 use crate::worker::PARENT;
-use rustix::process::{WaitId, WaitIdOptions, waitid};
+use rustix::pipe::{PipeFlags, pipe_with};
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io::{ErrorKind, Read, Result, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{ChildStderr, Command, Stdio};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,7 +34,7 @@ pub(super) struct Child {
     socket: OwnedFd,
     /// Frames that its socket had no room for.
     waiting: VecDeque<(Vec<u8>, Beside)>,
-    stderr: Option<ChildStderr>,
+    stderr: Option<File>,
     words: VecDeque<u8>,
     pub has_job: bool,
     /// The newest ring that it was sent.
@@ -41,19 +43,31 @@ pub(super) struct Child {
     pub hung_up: Option<Duration>,
 }
 
+/// A pipe for what a process writes to stderr: this process's end, which never makes it wait, and the other.
+pub(super) fn errors() -> Result<(File, OwnedFd)> {
+    let (reading, writing) = pipe_with(PipeFlags::CLOEXEC)?;
+    rustix::io::ioctl_fionbio(&reading, true)?;
+    Ok((reading.into(), writing))
+}
+
 impl Child {
-    pub fn start(launch: &Launch, place: u32) -> Result<Child> {
+    /// Starts a program.
+    pub fn start(launch: &Launch) -> Result<Child> {
         let (mine, theirs) = packet::pair()?;
+        let (reading, writing) = errors()?;
         let mut command = Command::new(&launch.program);
         command.args(&launch.arguments).envs(launch.environment.iter().map(|(name, value)| (name, value)));
-        command.env(PARENT, std::process::id().to_string()).stderr(Stdio::piped()).process_group(0);
-        let mut process = Process::spawn(&mut command, theirs)?;
-        let stderr = process.take_stderr();
-        if let Some(stderr) = &stderr {
-            rustix::io::ioctl_fionbio(stderr, true)?;
-        }
-        let (waiting, words) = (VecDeque::new(), VecDeque::new());
-        Ok(Child { place, process, socket: mine, waiting, stderr, words, has_job: false, ring: None, hung_up: None })
+        command.env(PARENT, std::process::id().to_string()).stderr(Stdio::from(writing)).process_group(0);
+        Ok(Child::new(Process::spawn(&mut command, theirs)?, mine, reading))
+    }
+    pub fn new(process: Process, socket: OwnedFd, errors: File) -> Child {
+        let (waiting, words, stderr) = (VecDeque::new(), VecDeque::new(), Some(errors));
+        Child { place: 0, process, socket, waiting, stderr, words, has_job: false, ring: None, hung_up: None }
+    }
+    /// The same process, with which this one speaks by other descriptors from now on.
+    pub fn turn_into(mut self, socket: OwnedFd, errors: File) -> Child {
+        self.overhear();
+        Child { words: self.words, ..Child::new(self.process, socket, errors) }
     }
 
     pub fn id(&self) -> u32 {
@@ -62,10 +76,9 @@ impl Child {
     pub fn kill(&self) {
         self.process.kill();
     }
-    /// Stopped by a signal at this moment. The question takes nothing away from whoever else asks.
+    /// Stopped by a signal at this moment.
     pub fn is_stopped(&self) -> bool {
-        let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        matches!(waitid(WaitId::PidFd(self.process.as_fd()), options), Ok(Some(status)) if status.stopped())
+        self.process.is_stopped()
     }
     pub fn is_dead(&self) -> bool {
         poll::readable(&[self.life()], Some(Duration::ZERO)).is_ok_and(|ready| ready[0])
@@ -96,6 +109,10 @@ impl Child {
                 Ok(()) | Err(_) => drop(self.waiting.pop_front()),
             }
         }
+    }
+    /// Sends a frame at once, or not at all.
+    pub fn send(&self, frame: &[u8], beside: BorrowedFd<'_>) -> Result<()> {
+        packet::try_send(&self.socket, frame, Some(beside))
     }
     pub fn is_waiting(&self) -> bool {
         !self.waiting.is_empty()
@@ -130,7 +147,8 @@ impl Child {
     pub fn bury(mut self) -> (Cause, String) {
         self.overhear();
         let cause = match self.process.reap() {
-            Ok(status) => status.signal().map(Cause::Signal).or(status.code().map(Cause::Exit)).unwrap_or(Cause::Unknown),
+            Ok(Ending::Signal(signal)) => Cause::Signal(signal),
+            Ok(Ending::Exit(code)) => Cause::Exit(code),
             Err(_) => Cause::Unknown,
         };
         let text = String::from_utf8_lossy(self.words.make_contiguous()).into_owned();

@@ -3,10 +3,9 @@ use super::child::{Beside, Child};
 use super::crew::{Crew, right};
 use super::report;
 use super::signals;
-use super::spares::Spares;
-use super::standby::Standby;
-use super::starter::{SPARE, Start, Starter};
-use super::{GRACE, Job, Launch, OnDeath, Options, Shared, Skipped};
+use super::starter::Starter;
+use super::starts::{Start, Starts};
+use super::{GRACE, Job, OnDeath, Options, Shared, Skipped};
 use crate::feed::{Feed, Keys, Next, Task};
 use crate::frame::{self, ToSession, ToWorker};
 use crate::lease::{Action, Cause, Failure, Grant, Leases, SESSION, Work};
@@ -15,7 +14,6 @@ use crate::ring::slot::{Kind, Label};
 use crate::sys::{packet, poll};
 use crate::worker::refuse;
 use rustorch_base::{Error, ErrorKind, Result};
-use std::ffi::OsString;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -30,14 +28,11 @@ const LEAVING: Duration = Duration::from_millis(500);
 
 pub(super) struct Engine {
     shared: Arc<Shared>,
-    program: OsString,
-    starter: Starter,
+    starts: Starts,
     options: Options,
     feed: Arc<dyn Feed>,
     book: Leases<Task>,
     crew: Crew,
-    spares: Spares,
-    standby: Option<Arc<Standby>>,
     job: Option<Arc<Job>>,
     /// As the feed has it: works below it were left out.
     first: u64,
@@ -50,39 +45,26 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    pub fn new(
-        shared: Arc<Shared>,
-        standby: Option<Arc<Standby>>,
-        launch: Launch,
-        rings: Arc<Rings>,
-        feed: Arc<dyn Feed>,
-        options: Options,
-    ) -> std::io::Result<Engine> {
+    pub fn new(shared: Arc<Shared>, starter: Arc<Starter>, rings: Arc<Rings>, feed: Arc<dyn Feed>, options: Options) -> Engine {
         let ring = rings.newest();
         let options = Options { workers: options.workers.max(1), ..options };
         let book = Leases::new(options.workers, ring.slots(), ring.slot_bytes() as u64, options.limits);
         let waiting = Arc::downgrade(&shared);
-        let on_freed = move || {
+        let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(move || {
             if let Some(shared) = waiting.upgrade() {
                 shared.wake.signal();
             }
-        };
-        let crew = Crew::new(rings, Arc::new(on_freed));
+        });
+        let (crew, starts) = (Crew::new(rings, wake.clone()), Starts::new(starter, wake));
         let buffer = vec![0; packet::LONGEST];
         let (begin, ticked) = (Instant::now(), Duration::ZERO);
-        let program = launch.program.clone();
-        let woken = shared.clone();
-        let starter = Starter::new(launch, move || woken.wake.signal())?;
-        Ok(Engine {
+        Engine {
             shared,
-            program,
-            starter,
+            starts,
             options,
             feed,
             book,
             crew,
-            spares: Spares::default(),
-            standby,
             job: None,
             first: 0,
             next_id: SESSION + 1,
@@ -90,7 +72,7 @@ impl Engine {
             ticked,
             dead: Vec::new(),
             buffer,
-        })
+        }
     }
 
     pub fn run(mut self) {
@@ -105,7 +87,6 @@ impl Engine {
             self.bury_the_dead();
             self.tick();
             starved = self.lease();
-            self.keep_spares();
         }
         self.end();
     }
@@ -117,7 +98,7 @@ impl Engine {
     /// Sleeps until somebody speaks, dies or calls, and hears what was said.
     fn listen(&mut self, starved: bool) -> Result<()> {
         let leaving = self.crew.children.values().any(|child| child.hung_up.is_some() || child.is_waiting());
-        let tick = (self.book.needs_clock() || leaving || self.starter.is_busy() || self.spares.are_dying())
+        let tick = (self.book.needs_clock() || leaving || self.starts.is_busy())
             .then(|| TICK.saturating_sub(self.now().saturating_sub(self.ticked)));
         let timeout = if starved { Some(tick.unwrap_or(STARVED).min(STARVED)) } else { tick };
         let mut descriptors = vec![self.shared.wake.as_fd()];
@@ -132,23 +113,12 @@ impl Engine {
                 }
             }
         }
-        let mut spares = Vec::new();
-        for child in self.spares.children() {
-            spares.push(descriptors.len());
-            descriptors.push(child.life());
-            descriptors.push(child.voices()[1].unwrap_or(child.life()));
-        }
         let ready =
             poll::readable(&descriptors, timeout).map_err(|error| Error::os(format!("a data loader's session cannot wait: {error}")))?;
         self.dead = lives.into_iter().filter(|(at, _)| ready[*at]).map(|(_, id)| id).collect();
         if ready[0] {
             self.shared.wake.clear();
             self.take_job();
-        }
-        for (at, place) in spares.into_iter().enumerate().rev() {
-            if ready[place] || ready[place + 1] {
-                self.spares.attend(at, ready[place]);
-            }
         }
         for (at, id, voice) in speakers {
             match (ready[at], voice) {
@@ -215,7 +185,6 @@ impl Engine {
             self.hear(id);
             let Some(child) = self.crew.children.remove(&id) else { continue };
             let (cause, words) = child.bury();
-            self.spares.want();
             self.book.died(id, cause, &words, &mut self.crew);
         }
         self.act();
@@ -228,21 +197,13 @@ impl Engine {
         }
         self.ticked = now;
         self.book.tick(&mut self.crew, now);
-        if self.book.has_suspects() {
-            self.spares.want();
-        }
         for child in self.crew.children.values_mut() {
             child.flush();
             if child.hung_up.is_some_and(|since| now.saturating_sub(since) > LEAVING) {
                 child.kill();
             }
         }
-        self.spares.reap();
-        if self.starter.is_busy() {
-            let mut known = self.processes();
-            known.extend(self.spares.children().iter().map(Child::id));
-            self.starter.free_stuck(&known, now, self.options.limits.stop);
-        }
+        self.starts.free_stuck(self.options.limits.stop);
         self.crew.forget_old_rings();
         self.act();
     }
@@ -304,30 +265,16 @@ impl Engine {
     fn start_worker(&mut self, place: u32) {
         let id = self.next_id;
         self.next_id += 1;
-        match self.spares.take().or_else(|| self.standby.as_ref()?.take()) {
-            Some(child) => self.admit(id, place, child),
-            None => self.start(Start { id, place }),
-        }
-    }
-    fn start(&mut self, start: Start) {
-        if !self.starter.start(start, self.now()) {
+        if !self.starts.start(Start { id, place }) {
             self.fail(ErrorKind::Runtime, "the thread that starts DataLoader workers has ended".into());
         }
     }
-    /// Only while nothing else is being started: a place that is empty comes first.
-    fn keep_spares(&mut self) {
-        if self.spares.are_missing() && !self.starter.is_busy() && self.book.is_manned() {
-            self.start(Start { id: SPARE, place: SPARE });
-        }
-    }
     fn welcome(&mut self) {
-        while let Some((Start { id, place }, started)) = self.starter.finished() {
+        while let Some((Start { id, place }, started)) = self.starts.finished() {
             match started {
-                Ok(child) if id == SPARE => self.spares.keep(child),
                 Ok(child) => self.admit(id, place, child),
-                Err(_) if id == SPARE => self.spares.give_up(),
                 Err(error) => {
-                    let program = self.program.to_string_lossy();
+                    let program = self.starts.program().to_string_lossy();
                     self.fail(ErrorKind::Os, format!("a DataLoader worker cannot be started ({program}): {error}"));
                 }
             }
@@ -375,7 +322,6 @@ impl Engine {
     /// Workers that do not leave by themselves are killed.
     fn end(mut self) {
         let begin = Instant::now();
-        self.crew.children.extend((0..SPARE).rev().zip(self.spares.take_all()));
         self.crew.children.values().for_each(Child::hang_up);
         while !self.crew.children.is_empty() && begin.elapsed() < GRACE {
             let descriptors: Vec<_> = self.crew.children.values().map(Child::life).collect();
@@ -389,6 +335,5 @@ impl Engine {
         }
         self.crew.children.values().for_each(Child::kill);
         self.crew.children.clear();
-        self.starter.end();
     }
 }

@@ -1,23 +1,24 @@
 //! A session: a thread that has worker processes started, leases slots of the rings to them, and puts right whatever dies.
 //!
 //! The thread sleeps in one `poll` over the workers' sockets, their process descriptors, their stderr and a wake-up
-//! event. It holds no lock while it works, all signals are blocked in it, and workers are started without a fork (the
-//! cost of which grows with the trainer's memory). Workers die with it: the kernel kills them when their starter ends, and
-//! a closed socket ends them too. They have a process group of their own, so that Ctrl-C reaches the trainer alone.
+//! event. It holds no lock while it works, and all signals are blocked in it. The trainer is never forked: its memory would
+//! be copied and its threads lost. A [`Starter`] starts one fresh process for all workers of a program, whose forks they
+//! are. Workers die with the trainer: the kernel kills them when their starter ends, and a closed socket ends them too. They
+//! have a process group of their own, so that Ctrl-C reaches the trainer alone.
 //!
-//! One case is not covered: a worker that is stopped while it starts, before it has bound its life to this session (see
+//! One case is not covered: a fork server that is stopped while it starts, before it has bound its life to this process (see
 //! [`crate::worker::bind`]), stays behind if the trainer is killed before the session has freed it, until it is continued: it
 //! then sees its closed socket and leaves. Later the kernel's SIGKILL reaches it, stopped or not.
 mod child;
 mod crew;
 mod engine;
+mod fork_server;
 mod report;
 mod signals;
-mod spares;
-mod standby;
 mod starter;
+mod starts;
 
-pub use standby::Standby;
+pub use starter::Starter;
 
 use crate::feed::Feed;
 use crate::lease::Limits;
@@ -31,8 +32,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
-/// How a worker is started. It finds its socket as standard input ([`crate::worker::Worker::attach`]).
-#[derive(Clone, Debug, Default)]
+/// How the program of workers is started. It finds its socket as standard input ([`crate::worker::fork_server::serve`]).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Launch {
     /// An absolute path: a search of PATH would need a fork.
     pub program: OsString,
@@ -90,8 +91,8 @@ pub struct Status {
 
 /// Grace for workers to leave by themselves when the session ends.
 const GRACE: Duration = Duration::from_millis(150);
-/// The thread ends within this, unless it is stuck in a start; then it is left to itself and ends when that does.
-const PATIENCE_WITH_THE_THREAD: Duration = Duration::from_secs(1);
+/// A thread ends within this, unless it is stuck in a start; then it is left to itself and ends when that does.
+const PATIENCE_WITH_THREADS: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 struct Public {
@@ -122,19 +123,9 @@ pub struct Session {
 }
 
 impl Session {
-    /// Starts the thread, which starts the workers. They wait for the job ([`Session::set_job`]), so that they can load
+    /// Starts the thread, which has the workers started. They wait for the job ([`Session::set_job`]), so that they can load
     /// their libraries while it is being packed.
-    pub fn start(launch: Launch, rings: Arc<Rings>, feed: Arc<dyn Feed>, options: Options) -> Result<Session> {
-        Session::start_with(None, launch, rings, feed, options)
-    }
-    /// The same, whose workers are those that stand by, as far as there are any.
-    pub fn start_with(
-        standby: Option<Arc<Standby>>,
-        launch: Launch,
-        rings: Arc<Rings>,
-        feed: Arc<dyn Feed>,
-        options: Options,
-    ) -> Result<Session> {
+    pub fn start(starter: Arc<Starter>, rings: Arc<Rings>, feed: Arc<dyn Feed>, options: Options) -> Result<Session> {
         let describe = |error: std::io::Error| Error::os(format!("a data loader's session cannot start: {error}"));
         let wake = Event::new().map_err(describe)?;
         let shared = Arc::new(Shared { wake, stop: AtomicBool::new(false), batches: AtomicU64::new(0), public: Mutex::default() });
@@ -144,7 +135,7 @@ impl Session {
                 shared.wake.signal();
             }
         }));
-        let engine = engine::Engine::new(shared.clone(), standby, launch, rings, feed, options).map_err(describe)?;
+        let engine = engine::Engine::new(shared.clone(), starter, rings, feed, options);
         let thread = std::thread::Builder::new().name("rustorch-session".into()).spawn(move || engine.run()).map_err(describe)?;
         Ok(Session { shared, thread: Some(thread), process: std::process::id() })
     }
@@ -182,7 +173,7 @@ impl Drop for Session {
         self.shared.wake.signal();
         let begin = Instant::now();
         while !thread.is_finished() {
-            if begin.elapsed() > PATIENCE_WITH_THE_THREAD {
+            if begin.elapsed() > PATIENCE_WITH_THREADS {
                 return;
             }
             sleep(Duration::from_micros(200));

@@ -45,6 +45,13 @@ pub(super) fn abandoned(failure: &Failure) -> String {
     text
 }
 
+/// Of a program that ended before it was a worker.
+pub(super) fn ended(failure: &Failure) -> String {
+    let mut text = format!("it ended with {}, {} times in a row", ending(failure.cause), failure.deaths);
+    append_words(&mut text, &failure.words);
+    text
+}
+
 fn append_words(text: &mut String, words: &str) {
     if !words.is_empty() {
         // writing to a string does not fail

@@ -1,14 +1,24 @@
 //! Starting a process and watching it by a descriptor, so that its death is proved, not guessed.
-use rustix::process::{Pid, PidfdFlags, Signal, getppid, pidfd_open, pidfd_send_signal, set_parent_process_death_signal};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, getppid, pidfd_open, pidfd_send_signal, set_parent_process_death_signal, waitid,
+};
 use std::io::{Error, Result};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
+
+/// How a process ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ending {
+    Exit(i32),
+    Signal(i32),
+}
 
 /// A child process. Its descriptor becomes readable when it is dead: then, and only then, no thread of it can write any
 /// more. Dropping kills and reaps.
 pub struct Process {
-    child: Child,
+    id: u32,
     descriptor: OwnedFd,
+    is_reaped: bool,
 }
 
 impl Process {
@@ -16,33 +26,36 @@ impl Process {
     /// library may use `posix_spawn`, whose cost does not grow with the memory of this process.
     pub fn spawn(command: &mut Command, socket: OwnedFd) -> Result<Process> {
         let mut child = command.stdin(Stdio::from(socket)).spawn()?;
-        match watch(child.id()) {
-            Ok(descriptor) => Ok(Process { child, descriptor }),
-            Err(error) => {
-                child.kill()?;
-                child.wait()?;
-                Err(error)
-            }
-        }
+        Process::adopt(child.id()).or_else(|error| {
+            child.kill()?;
+            child.wait()?;
+            Err(error)
+        })
+    }
+    /// A child of this process that was started in another way, and that nobody else reaps.
+    pub fn adopt(id: u32) -> Result<Process> {
+        Ok(Process { id, descriptor: watch(id)?, is_reaped: false })
     }
 
     pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-    /// The child's end of a pipe that `command` asked for as standard error.
-    pub fn take_stderr(&mut self) -> Option<std::process::ChildStderr> {
-        self.child.stderr.take()
+        self.id
     }
     pub fn kill(&self) {
         // A process that is gone already is as it should be.
         let _ = pidfd_send_signal(&self.descriptor, Signal::KILL);
     }
-    /// Takes up the status of a dead child; sleeps while it lives.
-    pub fn reap(&mut self) -> Result<ExitStatus> {
-        self.child.wait()
+    /// Stopped by a signal at this moment. The question takes nothing away from whoever else asks.
+    pub fn is_stopped(&self) -> bool {
+        let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        matches!(waitid(WaitId::PidFd(self.as_fd()), options), Ok(Some(status)) if status.stopped())
     }
-    pub fn try_reap(&mut self) -> Result<Option<ExitStatus>> {
-        self.child.try_wait()
+    /// Takes up the status of a dead child; sleeps while it lives.
+    pub fn reap(&mut self) -> Result<Ending> {
+        let wait = || waitid(WaitId::PidFd(self.descriptor.as_fd()), WaitIdOptions::EXITED);
+        let status = rustix::io::retry_on_intr(wait)?.ok_or_else(|| Error::other("the process lives"))?;
+        self.is_reaped = true;
+        let signal = status.terminating_signal().map(Ending::Signal);
+        signal.or(status.exit_status().map(Ending::Exit)).ok_or_else(|| Error::other("the process ended in no known way"))
     }
 }
 
@@ -54,9 +67,10 @@ impl AsFd for Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) {
+        if !self.is_reaped {
             self.kill();
-            let _ = self.child.wait();
+            // somebody else's wait may have taken the status
+            let _ = self.reap();
         }
     }
 }
@@ -90,7 +104,7 @@ mod tests {
         process.kill();
         // the socket hangs up first, while the process is still on its way out
         assert!(poll::readable(&[process.as_fd()], Some(Duration::from_secs(5))).unwrap()[0]);
-        assert!(!process.reap().unwrap().success());
+        assert_eq!(process.reap().unwrap(), Ending::Signal(9));
         // a child that another thread is just starting holds a copy of the socket until its exec
         assert!(poll::readable(&[mine.as_fd()], Some(Duration::from_secs(5))).unwrap()[0]);
         assert_eq!(look(&process, 0), [true, true]);

@@ -4,6 +4,7 @@
 //! It never outlives its session: the kernel kills it when the thread that started it ends, and a closed socket ends it
 //! too. A slot is touched only between the lease's frame and the worker's own answer; that answer, or the worker's death,
 //! is what lets others use the slot again.
+pub mod fork_server;
 mod serve;
 
 pub(crate) use serve::refuse;
@@ -16,6 +17,7 @@ use crate::source::BatchRandom;
 use crate::sys::{heap, packet, process};
 use rustix::fs::{Mode, OFlags};
 use rustorch_base::{Error, Result, bail};
+use serde::de::DeserializeOwned;
 use std::os::fd::{AsFd, OwnedFd};
 
 /// The environment variable that names a worker's session by its process.
@@ -119,7 +121,7 @@ impl Worker {
 }
 
 /// The next frame; `None` when the session is gone.
-fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> Result<Option<(ToWorker, Option<OwnedFd>)>> {
+fn receive<T: DeserializeOwned>(socket: &OwnedFd, buffer: &mut [u8]) -> Result<Option<(T, Option<OwnedFd>)>> {
     match packet::receive(socket, buffer) {
         Ok(received) if received.len == 0 => Ok(None),
         Ok(received) => Ok(Some((frame::decode(&buffer[..received.len])?, received.descriptor))),

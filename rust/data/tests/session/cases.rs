@@ -1,14 +1,14 @@
 //! One thing each.
 use crate::soak::workers as children_of;
 use crate::trainer::{Trainer, job, launch, order};
-use crate::worker::{Plan, SLOW_START};
+use crate::worker::{Plan, SLOW_START, STILLBORN, THREAD};
 use rustix::process::{Pid, Signal, kill_process};
-use rustorch_base::ErrorKind;
+use rustorch_base::{Error, ErrorKind};
 use rustorch_data::client::{Client, Next};
 use rustorch_data::feed::{Keys, QueueFeed};
 use rustorch_data::ring::rings::Rings;
 use rustorch_data::ring::slot::Kind;
-use rustorch_data::session::{Launch, OnDeath, Options, Session, Standby};
+use rustorch_data::session::{Launch, OnDeath, Options, Session, Starter};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -26,9 +26,6 @@ pub fn alive(process: u32) -> bool {
 }
 fn children() -> Vec<u32> {
     children_of(std::process::id())
-}
-fn is_stopped(process: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{process}/stat")).is_ok_and(|stat| stat.contains(") T"))
 }
 /// The sample at place 5 of batch `number`.
 fn sample_of(number: u64) -> u64 {
@@ -59,7 +56,7 @@ pub fn a_client_hears_of_a_larger_ring() {
 
 pub fn batches_come_as_tasks_are_pushed() {
     let feed = QueueFeed::new();
-    let client = Client::with_workers(launch(), feed.clone(), 4, 65_536, Options::default()).unwrap();
+    let client = Client::with_workers(Starter::shared(launch()).unwrap(), feed.clone(), 4, 65_536, Options::default()).unwrap();
     client.session().unwrap().set_job(job(&plan()));
     for number in 0..6 {
         // the session sleeps until it is called
@@ -123,16 +120,30 @@ pub fn workers_that_never_work_end_the_session() {
     assert!(error.message.ends_with("this worker has no legs"), "{error}");
 }
 
-pub fn a_program_that_is_not_there_is_named() {
+/// Why a session of this program fails.
+fn failure_of(launch: Launch) -> Error {
     let rings = Arc::new(Rings::create(4, 4096).unwrap());
-    let launch = Launch { program: "/nowhere/python".into(), ..Launch::default() };
-    let session = Session::start(launch, rings, QueueFeed::new(), Options::default()).unwrap();
+    let session = Session::start(Starter::shared(launch).unwrap(), rings, QueueFeed::new(), Options::default()).unwrap();
     let begin = Instant::now();
     while session.failure().is_none() && begin.elapsed() < Duration::from_secs(5) {
         std::thread::sleep(Duration::from_millis(1));
     }
-    let error = session.failure().unwrap();
+    session.failure().unwrap()
+}
+
+pub fn a_program_that_is_not_there_is_named() {
+    let error = failure_of(Launch { program: "/nowhere/python".into(), ..Launch::default() });
     assert!(error.kind == ErrorKind::Os && error.message.contains("/nowhere/python"), "{error}");
+}
+
+pub fn a_program_that_ends_while_it_loads_is_named_with_its_last_words() {
+    let error = failure_of(launch_with(STILLBORN, "yes"));
+    assert!(
+        error.message.contains("cannot be started") && error.message.contains("it ended with exit status 5, 3 times in a row"),
+        "{error}"
+    );
+    assert!(error.message.ends_with("this program has no legs"), "{error}");
+    assert!(children().is_empty());
 }
 
 pub fn streams_are_replayed_after_a_kill() {
@@ -147,65 +158,168 @@ pub fn streams_are_replayed_after_a_kill() {
     assert!(trainer.session().status().restarts >= 5);
 }
 
-/// Starting a worker takes so long: as an interpreter does on a busy machine.
-fn slow_launch(slow: Duration) -> Launch {
+fn launch_with(name: &str, value: &str) -> Launch {
     let mut launch = launch();
-    launch.environment.push((SLOW_START.into(), slow.as_millis().to_string().into()));
+    launch.environment.push((name.into(), value.into()));
     launch
 }
+/// Loading the program takes so long: as an interpreter does on a busy machine.
+const SLOW: Duration = Duration::from_millis(400);
+fn slow_launch() -> Launch {
+    launch_with(SLOW_START, &SLOW.as_millis().to_string())
+}
+/// Another program than [`launch`]'s.
+fn quick_launch() -> Launch {
+    launch_with(SLOW_START, "0")
+}
+fn parent(process: u32) -> u32 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    stat.rsplit(") ").next().unwrap().split(' ').nth(1).unwrap().parse().unwrap()
+}
+/// The fork server and its double, the older first.
+fn fork_servers(trainer: &Trainer) -> [u32; 2] {
+    let begin = Instant::now();
+    loop {
+        let workers = trainer.session().status().processes;
+        let mut others: Vec<u32> = children().into_iter().filter(|child| !workers.contains(child) && alive(*child)).collect();
+        if others.len() == 2 && workers.len() == 2 {
+            // numbers grow, and seldom begin again
+            others.sort_unstable();
+            return others.try_into().unwrap();
+        }
+        assert!(begin.elapsed() < Duration::from_secs(5), "{others:?} beside {workers:?}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+/// The longest of so many waits.
+fn longest_wait(trainer: &mut Trainer, batches: usize) -> Duration {
+    let wait = |_| {
+        let begin = Instant::now();
+        trainer.next().unwrap();
+        begin.elapsed()
+    };
+    (0..batches).map(wait).max().unwrap()
+}
 
-/// What stands by when a service can be reached works at once; what died or was stopped meanwhile is replaced.
-pub fn a_service_starts_its_workers_before_its_first_client_comes() {
-    let slow = Duration::from_millis(400);
+/// The program is loaded once; then workers come in no time, for each session, and they are children of this process.
+pub fn a_program_is_loaded_once_for_all_sessions() {
     let begin = Instant::now();
-    let standby = Arc::new(Standby::start(slow_launch(slow), 4).unwrap());
-    let processes = children();
-    assert!(begin.elapsed() >= slow && processes.len() == 4, "{processes:?}");
-    signal(processes[3], Signal::STOP);
-    signal(processes[2], Signal::KILL);
-    while alive(processes[2]) || !is_stopped(processes[3]) {
-        std::thread::sleep(Duration::from_millis(1));
+    let starter = Starter::shared(slow_launch()).unwrap();
+    starter.wait(Duration::from_secs(20));
+    assert!(begin.elapsed() >= SLOW && children().len() == 2);
+    for _ in 0..3 {
+        let begin = Instant::now();
+        let mut trainer = Trainer::with(slow_launch(), &plan(), 0, 20, None, Options::default());
+        trainer.next().unwrap();
+        assert!(begin.elapsed() < SLOW / 2, "{:?}", begin.elapsed());
+        let workers = trainer.session().status().processes;
+        assert!(workers.len() == 2 && workers.iter().all(|&worker| parent(worker) == std::process::id()), "{workers:?}");
+        assert_eq!(children().len(), 4);
     }
-    let rings = Arc::new(Rings::create(8, 65_536).unwrap());
-    let begin = Instant::now();
-    let session = Session::start_with(Some(standby.clone()), slow_launch(slow), rings, QueueFeed::new(), Options::default()).unwrap();
-    while session.status().processes.len() < 2 {
-        assert!(begin.elapsed() < slow / 2, "{:?}", session.status());
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    let mut workers = session.status().processes;
-    workers.sort_unstable();
-    assert_eq!(workers, processes[..2]);
-    drop(session);
-    drop(standby);
+    drop(starter);
     assert!(children().is_empty());
 }
 
-/// Whoever met a death once, meets the next two at once without waiting for a start.
-pub fn after_a_death_spares_are_kept() {
-    let slow = Duration::from_millis(400);
-    let launch = slow_launch(slow);
-    let mut trainer = Trainer::with(launch, &plan(), 0, u64::MAX, None, Options::default());
-    let workers = |trainer: &Trainer| trainer.session().status().processes;
-    let mut wait = || {
-        let begin = Instant::now();
-        trainer.next().unwrap();
-        (begin.elapsed(), workers(&trainer), children())
-    };
-    let (_, first, all) = wait();
-    assert_eq!((first.len(), all.len()), (2, 2), "without trouble there is no spare");
-    signal(first[0], Signal::KILL);
-    // the successor starts, and then one spare after the other
-    let begin = Instant::now();
-    while begin.elapsed() < slow * 7 / 2 {
-        assert!(wait().0 < slow / 2, "the other worker goes on");
+/// Another folder, another environment: another program is started.
+pub fn workers_begin_where_their_trainer_is() {
+    let here = Starter::shared(launch()).unwrap();
+    assert!(Arc::ptr_eq(&here, &Starter::shared(launch()).unwrap()));
+    assert!(!Arc::ptr_eq(&here, &Starter::shared(slow_launch()).unwrap()));
+    let (folder, elsewhere) = (std::env::current_dir().unwrap(), tempfile::tempdir().unwrap());
+    std::env::set_current_dir(elsewhere.path()).unwrap();
+    assert!(!Arc::ptr_eq(&here, &Starter::shared(launch()).unwrap()));
+    std::env::set_current_dir(folder).unwrap();
+    assert!(Arc::ptr_eq(&here, &Starter::shared(launch()).unwrap()));
+}
+
+/// No death of a worker, nor several at once, waits for a program to load.
+pub fn deaths_of_workers_cost_a_fork() {
+    let mut trainer = Trainer::with(slow_launch(), &plan(), 0, u64::MAX, None, Options::default());
+    trainer.next().unwrap();
+    for round in 0..10 {
+        trainer.session().status().processes.iter().for_each(|&worker| signal(worker, Signal::KILL));
+        let longest = longest_wait(&mut trainer, 20);
+        assert!(longest < SLOW / 2, "round {round}: {longest:?}");
     }
-    let (_, pair, all) = wait();
-    assert_eq!((pair.len(), all.len()), (2, 4));
-    pair.iter().for_each(|&worker| signal(worker, Signal::KILL));
-    let longest = (0..20).map(|_| wait().0).max().unwrap();
-    assert!(longest < slow / 2, "{longest:?}");
-    assert!(all.iter().filter(|process| !pair.contains(process)).all(|spare| workers(&trainer).contains(spare)));
+    assert_eq!(trainer.session().status().restarts, 20);
+}
+
+/// Neither its death nor its stop costs anything, even with all workers' deaths: its double goes on, and doubles itself.
+pub fn the_fork_server_has_a_double() {
+    let mut trainer = Trainer::with(slow_launch(), &plan(), 0, u64::MAX, None, Options::default());
+    trainer.next().unwrap();
+    for round in 0..9 {
+        let [server, double] = fork_servers(&trainer);
+        let workers = trainer.session().status().processes;
+        match round % 3 {
+            0 => signal(server, Signal::KILL),
+            1 => signal(server, Signal::STOP),
+            _ => signal(double, Signal::KILL),
+        }
+        workers.iter().for_each(|&worker| signal(worker, Signal::KILL));
+        let longest = longest_wait(&mut trainer, 20);
+        assert!(longest < SLOW / 2, "round {round}: {longest:?}");
+    }
+    let workers = trainer.session().status().processes;
+    fork_servers(&trainer).iter().for_each(|&server| signal(server, Signal::KILL));
+    std::thread::sleep(SLOW / 4);
+    longest_wait(&mut trainer, 20);
+    assert_eq!(trainer.session().status().processes, workers, "the workers outlive them");
+    workers.iter().for_each(|&worker| signal(worker, Signal::KILL));
+    let longest = longest_wait(&mut trainer, 20);
+    assert!(longest < SLOW * 2, "{longest:?}");
+    drop(trainer);
+    assert!(children().is_empty());
+}
+
+/// Workers that were asked for and not yet forked, or forked and not yet told of, end with it.
+pub fn a_session_that_ends_at_once_leaves_nothing() {
+    let starter = Starter::shared(launch()).unwrap();
+    for round in 0..60 {
+        let rings = Arc::new(Rings::create(4, 4096).unwrap());
+        let session = Session::start(starter.clone(), rings, QueueFeed::new(), Options::default()).unwrap();
+        std::thread::sleep(Duration::from_micros(round * 50));
+        drop(session);
+    }
+    for round in 0..60 {
+        let rings = Arc::new(Rings::create(4, 4096).unwrap());
+        let session = Session::start(Starter::shared(quick_launch()).unwrap(), rings, QueueFeed::new(), Options::default()).unwrap();
+        std::thread::sleep(Duration::from_micros(round * 200));
+        drop(session);
+        assert!(children().len() <= 2, "round {round}");
+    }
+    drop(starter);
+    assert!(children().is_empty());
+}
+
+/// Whatever ends it before it is ready: a session is not given up for kills from outside.
+pub fn a_fork_server_may_be_killed_many_times_while_it_loads() {
+    let mut trainer = Trainer::with(slow_launch(), &plan(), 0, 20, None, Options::default());
+    for _ in 0..8 {
+        let begin = Instant::now();
+        while children().len() != 1 || !alive(children()[0]) {
+            assert!(begin.elapsed() < Duration::from_secs(5), "no other one is started");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        signal(children()[0], Signal::KILL);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(trainer.next().unwrap(), Kind::Data);
+}
+
+/// It becomes the worker that it was asked for, and the next worker is another process of the program.
+pub fn a_program_with_threads_is_not_forked() {
+    let mut trainer = Trainer::with(launch_with(THREAD, "yes"), &plan(), 0, u64::MAX, None, Options::default());
+    for round in 0..3 {
+        longest_wait(&mut trainer, 20);
+        let workers = trainer.session().status().processes;
+        assert_eq!(workers.len(), 2);
+        for &worker in &workers {
+            let threads = std::fs::read_dir(format!("/proc/{worker}/task")).unwrap().count();
+            assert_eq!((threads, parent(worker)), (2, std::process::id()), "round {round}");
+        }
+        signal(workers[round % 2], Signal::KILL);
+    }
 }
 
 pub fn nothing_is_left_behind() {

@@ -72,7 +72,7 @@ fn start(log: &Path) -> Child {
     command.env("RUSTORCH_TEST_ROLE", "soak").env(LOG, log).spawn().unwrap()
 }
 
-/// The processes that a trainer has started, some of them perhaps before their exec.
+/// The processes that a trainer has started, its fork server with them, some perhaps before their exec.
 pub fn workers(trainer: u32) -> Vec<u32> {
     let threads = read_dir(format!("/proc/{trainer}/task")).into_iter().flatten().flatten();
     let children = threads.filter_map(|thread| read_to_string(thread.path().join("children")).ok());

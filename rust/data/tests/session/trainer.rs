@@ -4,7 +4,7 @@ use rustorch_base::{Error, Result};
 use rustorch_data::client::{Batch, Client, Next as Found};
 use rustorch_data::feed::{Feed, Keys, Next, Task, Waker};
 use rustorch_data::ring::slot::Kind;
-use rustorch_data::session::{Job, Launch, Options, Session};
+use rustorch_data::session::{Job, Launch, Options, Session, Starter};
 use rustorch_data::source::BatchRandom;
 use rustorch_data::sys::memory_file;
 use rustorch_data::worker::Order;
@@ -77,7 +77,8 @@ impl Trainer {
     }
     pub fn with(launch: Launch, plan: &Plan, first: u64, end: u64, streams: Option<u32>, options: Options) -> Trainer {
         let feed: Arc<dyn Feed> = Arc::new(Tasks { first, next: Mutex::new(first), end, streams });
-        let client = Client::with_workers(launch, feed, 8, SAMPLES as usize * plan.width * 4 + 512, options).unwrap();
+        let starter = Starter::shared(launch).unwrap();
+        let client = Client::with_workers(starter, feed, 8, SAMPLES as usize * plan.width * 4 + 512, options).unwrap();
         client.session().unwrap().set_job(job(plan));
         Trainer { client, plan: plan.clone(), streams, first, next: 0, kept: VecDeque::new() }
     }

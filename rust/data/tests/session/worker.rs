@@ -4,7 +4,7 @@ use rustorch_base::{DType, Error, Result};
 use rustorch_data::feed::Keys;
 use rustorch_data::payload::BufferSpec;
 use rustorch_data::ring::slot::Kind;
-use rustorch_data::worker::{Encoded, Fetch, Order, Progress, Worker};
+use rustorch_data::worker::{Encoded, Fetch, Order, Progress, Worker, fork_server};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -126,12 +126,29 @@ impl Encoded for Batch {
     }
 }
 
-/// The environment variable that says how many milliseconds a worker takes before it hears of a job.
+/// The environment variable that says how many milliseconds the program takes to load.
 pub const SLOW_START: &str = "RUSTORCH_TEST_SLOW_START";
+/// Set where the program starts a thread, with which it cannot be forked.
+pub const THREAD: &str = "RUSTORCH_TEST_THREAD";
+/// Set where the program ends while it loads.
+pub const STILLBORN: &str = "RUSTORCH_TEST_STILLBORN";
+
+struct Host;
+impl fork_server::Host for Host {}
 
 pub fn main() {
+    if std::env::var_os(STILLBORN).is_some() {
+        eprintln!("this program has no legs");
+        std::process::exit(5);
+    }
     if let Some(pause) = std::env::var(SLOW_START).ok().and_then(|pause| pause.parse().ok()) {
         std::thread::sleep(Duration::from_millis(pause));
+    }
+    if std::env::var_os(THREAD).is_some() {
+        std::thread::spawn(|| std::thread::sleep(Duration::from_secs(1000)));
+    }
+    if !fork_server::serve(&Host).unwrap() {
+        return;
     }
     let Some(mut worker) = Worker::attach().unwrap() else { return };
     let plan: Plan = postcard::from_bytes(&worker.job().bytes).unwrap();

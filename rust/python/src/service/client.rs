@@ -1,6 +1,7 @@
 //! The trainer's client: batches in order, from threads or worker processes, without the interpreter's lock while waiting.
 use super::batch::{Parts, to_parts};
 use super::columns::Columns;
+use super::fork_server::PyForkServer;
 use super::plan::{self, Chosen, PlanFields};
 use super::source::PySource;
 use crate::error::OrRaise;
@@ -12,10 +13,9 @@ use rustorch_data::client::{self, Client, Next, Options, Request, Tasks};
 use rustorch_data::feed::{Keys, QueueFeed, since_seek};
 use rustorch_data::order::{Plan, PlanFeed};
 use rustorch_data::ring::rings;
-use rustorch_data::session::{self, Job, Launch};
+use rustorch_data::session::{self, Job};
 use rustorch_data::source::BatchRandom;
 use std::collections::{BTreeMap, HashMap};
-use std::ffi::OsString;
 use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
@@ -99,13 +99,12 @@ impl PyClient {
         Ok(PyClient::new(client, 0))
     }
 
-    /// Batches made by processes that run ``program``. They begin with :meth:`set_job`.
+    /// Batches made by processes that ``program`` forks. They begin with :meth:`set_job`.
     #[staticmethod]
-    fn with_workers(py: Python<'_>, program: OsString, arguments: Vec<OsString>, workers: u32, slots: usize) -> PyResult<PyClient> {
-        let launch = Launch { program, arguments, environment: Vec::new() };
+    fn with_workers(py: Python<'_>, program: &PyForkServer, workers: u32, slots: usize) -> PyResult<PyClient> {
         let feed = QueueFeed::new();
         let options = session::Options { workers, ..session::Options::default() };
-        let client = py.detach(|| Client::with_workers(launch, feed, slots, SLOT_BYTES, options)).or_raise()?;
+        let client = py.detach(|| Client::with_workers(program.starter(), feed, slots, SLOT_BYTES, options)).or_raise()?;
         Ok(PyClient::new(client, 0))
     }
     /// Gives the workers their job: the memory file with this descriptor, which the client keeps a copy of.
@@ -139,26 +138,24 @@ impl PyClient {
         let client = py.detach(|| Client::with_readers(source, feed, &options)).or_raise()?;
         Ok(PyClient::new(client, fingerprint))
     }
-    /// The same of ``len`` samples that processes make, which run ``program`` and begin with :meth:`set_job`.
+    /// The same of ``len`` samples that processes make, which ``program`` forks and which begin with :meth:`set_job`.
     #[staticmethod]
-    #[pyo3(signature = (len, fingerprint, plan, program, arguments, workers, slots, state=None))]
+    #[pyo3(signature = (len, fingerprint, plan, program, workers, slots, state=None))]
     #[allow(clippy::too_many_arguments, reason = "named in the one call")]
     fn of_workers(
         py: Python<'_>,
         len: u64,
         fingerprint: u64,
         plan: PlanFields,
-        program: OsString,
-        arguments: Vec<OsString>,
+        program: &PyForkServer,
         workers: u32,
         slots: usize,
         state: Option<HashMap<String, u64>>,
     ) -> PyResult<PyClient> {
         let plan = started(plan.plan(len)?, state.as_ref(), fingerprint)?;
         let feed = Arc::new(PlanFeed::new(plan, None));
-        let launch = Launch { program, arguments, environment: Vec::new() };
         let options = session::Options { workers, ..session::Options::default() };
-        let client = py.detach(|| Client::with_workers(launch, feed, slots, SLOT_BYTES, options)).or_raise()?;
+        let client = py.detach(|| Client::with_workers(program.starter(), feed, slots, SLOT_BYTES, options)).or_raise()?;
         Ok(PyClient::new(client, fingerprint))
     }
     /// The stream of the service at ``address``.

@@ -4,7 +4,7 @@ use crate::error::OrRaise;
 use pyo3::prelude::*;
 use rustorch_data::cli;
 use rustorch_data::daemon::{self, Crew, Daemon, Service};
-use rustorch_data::session::Launch;
+use rustorch_data::session::{Launch, Starter};
 use rustorch_data::source::Root;
 use rustorch_data::spec;
 use std::ffi::OsString;
@@ -33,13 +33,13 @@ pub fn serve(py: Python<'_>, options: Options, ready: &Bound<'_, PyAny>) -> PyRe
     let open = || spec::open(&options.text, &Arc::new(options.root.map_or_else(|| Ok(Root::anywhere()), |root| Root::confined(&root))?));
     let source = py.detach(open).or_raise()?;
     let plan = options.plan.plan(source.len())?;
-    let crew = options.crew.map(|(program, arguments, job, sample_bytes)| Crew {
-        launch: Launch { program, arguments, environment: Vec::new() },
+    let crew = |(program, arguments, job, sample_bytes)| {
+        let starter = Starter::shared(Launch { program, arguments, environment: Vec::new() })?;
         // SAFETY: the script passed the descriptor on to this process, for this alone.
-        job: unsafe { OwnedFd::from_raw_fd(job) },
-        workers: options.workers,
-        sample_bytes,
-    });
+        let job = unsafe { OwnedFd::from_raw_fd(job) };
+        PyResult::Ok(Crew { starter, job, workers: options.workers, sample_bytes })
+    };
+    let crew = options.crew.map(crew).transpose()?;
     let service = Service { source, name: options.name, readers: options.workers as usize, plan, crew };
     let daemon = py.detach(|| Daemon::bind(&path, service)).or_raise()?;
     ready.call0()?;

@@ -4,6 +4,7 @@ mod batch;
 mod client;
 mod columns;
 mod daemon;
+mod fork_server;
 mod plan;
 mod random;
 mod source;
@@ -14,11 +15,14 @@ use pyo3::prelude::*;
 pub fn register(parent: &Bound<'_, PyModule>) -> PyResult<()> {
     let module = PyModule::new(parent.py(), "rustorch._C._data")?;
     module.add_class::<client::PyClient>()?;
+    module.add_class::<fork_server::PyForkServer>()?;
     module.add_class::<source::PySource>()?;
     module.add_function(wrap_pyfunction!(batch::raise_refusal, &module)?)?;
     module.add_function(wrap_pyfunction!(daemon::serve, &module)?)?;
     module.add_function(wrap_pyfunction!(daemon::command_line, &module)?)?;
+    module.add_function(wrap_pyfunction!(give_back_heap, &module)?)?;
     module.add_function(wrap_pyfunction!(worker::bind_worker, &module)?)?;
+    module.add_function(wrap_pyfunction!(worker::serve_forks, &module)?)?;
     module.add_function(wrap_pyfunction!(worker::run_worker, &module)?)?;
     module.add_function(wrap_pyfunction!(random::begin_batch, &module)?)?;
     module.add_function(wrap_pyfunction!(random::begin_sample, &module)?)?;
@@ -26,4 +30,10 @@ pub fn register(parent: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(random::wake_bits, &module)?)?;
     module.add_function(wrap_pyfunction!(random::forget_bits, &module)?)?;
     parent.add("_data", &module)
+}
+
+/// Gives the system back what is free of the C library's heap.
+#[pyfunction]
+fn give_back_heap() {
+    rustorch_data::sys::heap::give_back();
 }

@@ -2,6 +2,7 @@
 use super::random;
 use crate::error::OrRaise;
 use crate::tensor::reference::Handle;
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 use rustorch_base::{Error, Layout, Result};
@@ -11,13 +12,38 @@ use rustorch_core::{Array, Storage};
 use rustorch_data::feed::Keys;
 use rustorch_data::payload::BufferSpec;
 use rustorch_data::ring::slot::Kind;
-use rustorch_data::worker::{Encoded, Fetch, Order, Progress, Worker};
+use rustorch_data::worker::{Encoded, Fetch, Order, Progress, Worker, fork_server};
 use std::os::fd::IntoRawFd;
 
 /// Binds the life of this process to its session's. False: the session is gone, and there is nothing left to do.
 #[pyfunction]
 pub fn bind_worker() -> PyResult<bool> {
     rustorch_data::worker::bind().or_raise()
+}
+
+/// Forks workers of this process whenever the session asks, until it hangs up. True: this is one of them. False: there is
+/// nothing left to do.
+#[pyfunction]
+pub fn serve_forks() -> PyResult<bool> {
+    fork_server::serve(&Interpreter).or_raise()
+}
+
+/// The calls come from the thread that holds the interpreter, and there is no other one.
+struct Interpreter;
+
+impl fork_server::Host for Interpreter {
+    fn before_fork(&self) {
+        // SAFETY: the interpreter is held, as Python's own fork has it.
+        unsafe { ffi::PyOS_BeforeFork() }
+    }
+    fn after_in_parent(&self) {
+        // SAFETY: follows the call above in the same thread.
+        unsafe { ffi::PyOS_AfterFork_Parent() }
+    }
+    fn after_in_child(&self) {
+        // SAFETY: follows the call above in the copy of the same thread.
+        unsafe { ffi::PyOS_AfterFork_Child() }
+    }
 }
 
 /// Serves batches until the trainer hangs up. ``start(place, places, job, file)`` is called once, ``file`` being the

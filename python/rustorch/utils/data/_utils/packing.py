@@ -19,9 +19,12 @@ from typing import Any
 import cloudpickle
 
 import rustorch
+from rustorch._C import _data
 from rustorch.utils.data._utils.unpacking import attribute_of, memmap_from_file, storage_over
 
 _PAGE = mmap.PAGESIZE
+# A pickle of many objects.
+_LARGE = 1 << 20
 _Reduced = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
@@ -80,16 +83,17 @@ def _named(obj: Any) -> tuple[str, str] | None:
     return None
 
 
-def _dump(obj: Any, buffers: list[pickle.PickleBuffer]) -> bytes:
-    stream = io.BytesIO()
+def _dump(obj: Any, stream: Any) -> list[pickle.PickleBuffer]:
+    buffers: list[pickle.PickleBuffer] = []
     Pickler(stream, protocol=5, buffer_callback=buffers.append).dump(obj)
-    return stream.getvalue()
+    return buffers
 
 
 def dump_into(descriptor: int, obj: Any) -> int:
     """Writes an object into an empty memory file; returns the file's length.
 
-    The file: a table of (offset, length) for each part, the count first; the pickle; then the buffers, at pages.
+    The file: where its table is and how many parts that has; at the next page the pickle, which is never held in
+    memory; then each buffer and the table, at pages. The table: offset and length of each part.
 
     Raises:
         TypeError, AttributeError, pickle.PicklingError ...: what pickling raised, with the path of the culprit
@@ -97,21 +101,27 @@ def dump_into(descriptor: int, obj: Any) -> int:
     """
     from rustorch.utils.data._utils.culprit import explain
 
-    buffers: list[pickle.PickleBuffer] = []
-    try:
-        code = _dump(obj, buffers)
-    except Exception as error:
-        raise explain(error, obj, lambda part: _dump(part, [])) from error
-    parts = [memoryview(code)] + [buffer.raw() for buffer in buffers]
-    table, end = [], _round_up(8 + 16 * len(parts))
-    for part in parts:
-        table.append(struct.pack("<QQ", end, part.nbytes))
-        end = _round_up(end + part.nbytes)
-    os.ftruncate(descriptor, end)
-    _write(descriptor, memoryview(struct.pack("<Q", len(parts)) + b"".join(table)), 0)
-    for part, entry in zip(parts, table, strict=True):
-        _write(descriptor, part, struct.unpack("<QQ", entry)[0])
-    return end
+    with open(descriptor, "wb", closefd=False) as stream:
+        stream.seek(_PAGE)
+        try:
+            buffers = _dump(obj, stream)
+        except Exception as error:
+            raise explain(error, obj, lambda part: _dump(part, io.BytesIO())) from error
+        end = stream.tell()
+    if end > _LARGE:
+        # what the pickler knew of all objects
+        _data.give_back_heap()
+    table = [struct.pack("<QQ", _PAGE, end - _PAGE)]
+    for buffer in buffers:
+        raw, start = buffer.raw(), _round_up(end)
+        table.append(struct.pack("<QQ", start, raw.nbytes))
+        end = start + raw.nbytes
+        os.ftruncate(descriptor, end)
+        _write(descriptor, raw, start)
+    start = _round_up(end)
+    _write(descriptor, memoryview(b"".join(table)), start)
+    _write(descriptor, memoryview(struct.pack("<QQ", start, len(table))), 0)
+    return start + 16 * len(table)
 
 
 def _round_up(offset: int) -> int:

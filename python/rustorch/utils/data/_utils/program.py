@@ -1,4 +1,4 @@
-"""The program of a worker process. It never imports the trainer's script."""
+"""The program of worker processes. It never imports the trainer's script."""
 
 import gc
 import importlib
@@ -18,18 +18,24 @@ _THREADS = {"OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "GOTO_NUM_THREADS", "OPEN
 
 
 def main(early: list[str]) -> None:
-    """A worker's life: it makes the batches that it is asked for until the trainer hangs up."""
+    """The life of the processes: one loads what workers need, and its forks make the batches that they are asked for
+    until the trainer hangs up."""
     # Ctrl-C is the trainer's.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if not _data.bind_worker():
         os._exit(0)
     # A worker computes with one thread, as PyTorch's do: NumPy's products too, unless the user says otherwise. Starting
-    # their threads would cost more than the rest of NumPy.
+    # their threads would cost more than the rest of NumPy, and a process with threads cannot be forked.
     if not _THREADS.intersection(os.environ):
         os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    for name in early:
-        importlib.import_module(name)
+    if all(os.environ.get(name, "1") == "1" for name in _THREADS):
+        for name in early:
+            importlib.import_module(name)
     gc.freeze()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if not _data.serve_forks():
+        os._exit(0)
     gc.enable()
     _data.run_worker(_start)
     sys.stdout.flush()

@@ -38,8 +38,8 @@ def load_from(descriptor: int) -> Any:
     """The object of a memory file. Its arrays lie in the file's pages, which this process gets its own copy of when it
     writes to them."""
     mapped = mmap.mmap(descriptor, 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
-    (count,) = struct.unpack_from("<Q", mapped, 0)
     view = memoryview(mapped)
-    places = [struct.unpack_from("<QQ", mapped, 8 + 16 * position) for position in range(count)]
+    table, count = struct.unpack_from("<QQ", mapped, 0)
+    places = [struct.unpack_from("<QQ", mapped, table + 16 * position) for position in range(count)]
     code, *buffers = (view[offset : offset + length] for offset, length in places)
     return pickle.loads(code, buffers=buffers)

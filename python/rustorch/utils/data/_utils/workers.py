@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from rustorch._C import _data
-from rustorch.utils.data._utils.launch import command
+from rustorch.utils.data._utils.launch import fork_server
 
 # Batches that the ring holds beside those that are prepared ahead: what the trainer works on.
 _HELD = 4
@@ -13,7 +13,9 @@ _HELD = 4
 def start_workers(loader: Any, base_seed: int) -> Any:
     """A client of new worker processes, which start while the data set is being packed."""
     slots = loader.prefetch_factor * loader.num_workers + _HELD
-    client = _data.Client.with_workers(*command(), loader.num_workers, slots)
+    # The next epoch's workers come from the same process.
+    loader._fork_server = fork_server()
+    client = _data.Client.with_workers(loader._fork_server, loader.num_workers, slots)
     # They start while this process imports what packs.
     from rustorch.utils.data._utils.packing import dump_into
 
