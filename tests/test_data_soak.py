@@ -4,6 +4,7 @@ Every sample comes once in every epoch, with the bytes of the undisturbed run, a
 ``RUSTORCH_SOAK_FAULTS`` and ``RUSTORCH_SOAK_SEED`` make it longer and repeat its choices (``make soak``).
 """
 
+import gc
 import json
 import os
 import random
@@ -220,6 +221,8 @@ def test_faults_cost_time_and_nothing_else(tmp_path, monkeypatch) -> None:
     print(f"soak: seed {SEED}, {FAULTS} faults")
     monkeypatch.setenv(MARK, str(tmp_path))
     numpy.save(tmp_path / "numbers.npy", numpy.arange(trainer.SAMPLES))
+    # loaders of other tests, which errors still hold
+    gc.collect()
     before = belongings()
     soak = Soak(tmp_path)
     try:

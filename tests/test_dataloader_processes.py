@@ -1,6 +1,7 @@
 """Where worker processes come from: forks of one fresh process that all epochs share."""
 
 import copy
+import gc
 import os
 import pickle
 import signal
@@ -15,6 +16,12 @@ import pytest
 import rustorch as torch
 from rustorch.utils.data import DataLoader, Dataset, TensorDataset
 from soak.processes import children, until
+
+
+@pytest.fixture(autouse=True)
+def no_loaders_of_other_tests():
+    """Errors still hold some."""
+    gc.collect()
 
 
 def name_of(pid):
