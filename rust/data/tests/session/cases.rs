@@ -164,7 +164,7 @@ fn launch_with(name: &str, value: &str) -> Launch {
     launch
 }
 /// Loading the program takes so long: as an interpreter does on a busy machine.
-const SLOW: Duration = Duration::from_millis(400);
+const SLOW: Duration = Duration::from_secs(1);
 fn slow_launch() -> Launch {
     launch_with(SLOW_START, &SLOW.as_millis().to_string())
 }
