@@ -316,11 +316,12 @@ impl Keeper {
         let was_ready = server.is_ready();
         let (cause, words) = server.bury();
         self.end_strangers();
+        self.server = self.double.take();
         if let Some(failure) = cause.and_then(|cause| self.deaths.without_work(cause, &words)) {
             return self.refuse(&ended(&failure));
         }
-        self.server = self.double.take();
-        if self.server.is_none() && (was_ready || !self.waiting.is_empty()) {
+        let is_wanted = was_ready || !self.waiting.is_empty() || !self.shared.state().is_settled;
+        if self.server.is_none() && is_wanted {
             self.start();
         }
     }
