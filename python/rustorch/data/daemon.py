@@ -12,9 +12,6 @@ from rustorch._C import _data
 
 def main(options: dict[str, Any]) -> None:
     """Serves until SIGTERM comes or the script ends. The first word says that clients can connect, or why not."""
-    # Workers are started before the first word, whose end the script waits for.
-    for descriptor in (options["life"], options["ready"]):
-        os.set_inheritable(descriptor, False)
     # Until the service hears of it: an exception, so that the folder is taken away.
     signal.signal(signal.SIGTERM, _leave)
     threading.Thread(target=_end_with_the_script, args=(options["life"],), daemon=True).start()

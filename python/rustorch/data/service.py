@@ -2,17 +2,29 @@
 
 import json
 import os
-import shutil
-import subprocess
 import sys
-import tempfile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rustorch._C import _data
 from rustorch.data.batches import Batches, State, Stream, plan_of
 from rustorch.data.pipeline import Pipeline
 
-_CODE = "import sys; sys.path[:] = {path!r}; from rustorch.data.daemon import main; main({options!r})"
+# Workers and clients import this module too, and start no service: what starts one is imported where it does.
+if TYPE_CHECKING:
+    import subprocess
+
+# What forks the workers takes longest to load, so it is started before anything else is imported. It must not hold what
+# the script waits for the end of.
+_CODE = """
+import os, sys
+sys.path[:] = {path!r}
+for descriptor in {own!r}:
+    os.set_inheritable(descriptor, False)
+from rustorch._C import _data
+forks = [_data.ForkServer(*command) for command in {commands!r}]
+from rustorch.data.daemon import main
+main({options!r})
+"""
 _PATIENCE = 5.0
 # Batch size, workers, and whether a last batch that is not full is left out.
 _USUAL = (64, 2, False)
@@ -42,6 +54,8 @@ class Service:
         """Ends the service: batches under way are finished first."""
         if self._life < 0 or os.getpid() != self._owner:
             return
+        import subprocess
+
         os.close(self._life)
         self._life = -1
         try:
@@ -50,7 +64,7 @@ class Service:
             self._process.kill()
             self._process.wait()
         if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            _take_away(self._folder)
 
     def __enter__(self) -> "Service":
         return self
@@ -98,6 +112,8 @@ def serve(
         ...         [x.tolist() for (x,) in stream]
         [[0, 1, 2, 3], [4, 5]]
     """
+    import tempfile
+
     usual_size, usual_workers, usual_drop = _USUAL
     if isinstance(source, Batches):
         usual_size, usual_workers, usual_drop = source.size, source.workers, source.drop_last
@@ -116,8 +132,14 @@ def serve(
         return _start(address, source, options, folder)
     except BaseException:
         if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+            _take_away(folder)
         raise
+
+
+def _take_away(folder: str) -> None:
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _name_of(source: Pipeline) -> str:
@@ -128,6 +150,8 @@ def _name_of(source: Pipeline) -> str:
 
 def _start(address: str, source: Pipeline, options: dict[str, Any], folder: str | None) -> Service:
     """The process: it inherits the reading end of its life, the writing end of its first word, and the job."""
+    import subprocess
+
     inherited: list[int] = []
     try:
         life, ours = os.pipe()
@@ -138,7 +162,8 @@ def _start(address: str, source: Pipeline, options: dict[str, Any], folder: str 
         if source.functions:
             inherited.append(_add_job(source, options))
         flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
-        code = _CODE.format(path=sys.path, options=options)
+        commands = [options["crew"][:2]] if options["crew"] else []
+        code = _CODE.format(path=sys.path, own=inherited, commands=commands, options=options)
         process = subprocess.Popen(
             [sys.executable, *flags, "-c", code],
             pass_fds=inherited,
