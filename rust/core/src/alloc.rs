@@ -240,6 +240,9 @@ pub fn statistics() -> Statistics {
 mod tests {
     use super::*;
 
+    /// A request that cannot be met takes the waiting blocks of all threads: of these tests one runs at a time.
+    static TURN: Mutex<()> = Mutex::new(());
+
     #[test]
     fn classes_cover_every_size_and_waste_at_most_a_quarter() {
         for bytes in (1..5000).chain([1 << 20, (1 << 20) + 1, 3 << 19, (1 << 31) + 5]) {
@@ -259,6 +262,7 @@ mod tests {
     }
     #[test]
     fn blocks_of_a_thread_that_ended_are_used_by_others() {
+        let _turn = lock(&TURN);
         let address = std::thread::spawn(|| {
             let memory = allocate(77_777).unwrap();
             unsafe { free(memory, 77_777) };
@@ -269,6 +273,7 @@ mod tests {
     }
     #[test]
     fn an_impossible_request_is_an_error() {
+        let _turn = lock(&TURN);
         assert_eq!(allocate(1 << 46).unwrap_err().kind, rustorch_base::ErrorKind::OutOfMemory);
     }
 }
