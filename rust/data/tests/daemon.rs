@@ -354,12 +354,13 @@ fn a_client_goes_on_elsewhere_over_the_same_connection() {
     let daemon = start_daemon(&folder.path());
     let client = Client::connect(&folder.address(), request(32, 10)).unwrap();
     let (mut random, mut kept) = (Philox::new(3), Vec::new());
-    let times = || count(daemon.0.id(), "task");
-    let tasks = (ready(&client), times()).1;
+    // a connection that only asked for the welcome may still have its thread
+    let tasks = || (0..5).map(|_| (std::thread::sleep(Duration::from_millis(20)), count(daemon.0.id(), "task")).1).min().unwrap();
+    let before = (ready(&client), tasks()).1;
     let mut waits: Vec<Duration> = (0..100).map(|round| seek_and_check(&client, &mut random, round % 20, &mut kept)).collect();
     waits.sort_unstable();
     println!("first batch after a seek: median {:?}, worst {:?} of {}", waits[50], waits[99], waits.len());
-    assert_eq!((client.reconnects(), times()), (0, tasks), "connection and threads stay");
+    assert_eq!((client.reconnects(), tasks()), (0, before), "connection and threads stay");
     // to the end, and on from there
     let last = Plan { epoch: 5, position: SAMPLES - 40, ..plan(32) };
     client.seek(last.clone()).unwrap();

@@ -291,7 +291,12 @@ pub fn a_session_that_ends_at_once_leaves_nothing() {
         let session = Session::start(Starter::shared(quick_launch()).unwrap(), rings, QueueFeed::new(), Options::default()).unwrap();
         std::thread::sleep(Duration::from_micros(round * 200));
         drop(session);
-        assert!(children().len() <= 2, "round {round}");
+        // those of the other program that were asked for before
+        let begin = Instant::now();
+        while children().len() > 2 {
+            assert!(begin.elapsed() < Duration::from_secs(5), "round {round}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
     drop(starter);
     assert!(children().is_empty());
