@@ -165,20 +165,26 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         let Some(thread) = self.thread.take() else { return };
-        if self.process != std::process::id() {
-            // a forked child has this value but not the thread
-            return std::mem::forget(thread);
-        }
-        self.shared.stop.store(true, SeqCst);
-        self.shared.wake.signal();
-        let begin = Instant::now();
-        while !thread.is_finished() {
-            if begin.elapsed() > PATIENCE_WITH_THREADS {
-                return;
-            }
-            sleep(Duration::from_micros(200));
-        }
-        // it has ended, and it does not panic
-        let _ = thread.join();
+        end_thread(thread, self.process, || {
+            self.shared.stop.store(true, SeqCst);
+            self.shared.wake.signal();
+        });
     }
+}
+
+/// Tells a thread that `process` started to end, and waits until it has. In a fork of that process there is no such thread.
+fn end_thread(thread: JoinHandle<()>, process: u32, tell: impl FnOnce()) {
+    if process != std::process::id() {
+        return std::mem::forget(thread);
+    }
+    tell();
+    let begin = Instant::now();
+    while !thread.is_finished() {
+        if begin.elapsed() > PATIENCE_WITH_THREADS {
+            return;
+        }
+        sleep(Duration::from_micros(200));
+    }
+    // it has ended, and it does not panic
+    let _ = thread.join();
 }

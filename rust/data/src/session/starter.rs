@@ -5,7 +5,7 @@
 use super::child::Child;
 use super::fork_server::{Answer, ForkServer};
 use super::report::ended;
-use super::{Launch, PATIENCE_WITH_THREADS, signals};
+use super::{Launch, end_thread, signals};
 use crate::frame::ToForkServer;
 use crate::lease::Deaths;
 use crate::sys::event::Event;
@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
-use std::thread::{JoinHandle, sleep};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// How often a fork server that owes an answer is looked at.
@@ -169,22 +169,10 @@ impl Starter {
 impl Drop for Starter {
     fn drop(&mut self) {
         let Some(thread) = self.thread.take() else { return };
-        if self.origin.process != std::process::id() {
-            // a forked child has this value but not the thread
-            return std::mem::forget(thread);
-        }
-        self.shared.stop.store(true, SeqCst);
-        self.shared.wake.signal();
-        let begin = Instant::now();
-        while !thread.is_finished() {
-            if begin.elapsed() > PATIENCE_WITH_THREADS {
-                // stuck in a start; it ends when that does
-                return;
-            }
-            sleep(Duration::from_micros(200));
-        }
-        // it has ended, and it does not panic
-        let _ = thread.join();
+        end_thread(thread, self.origin.process, || {
+            self.shared.stop.store(true, SeqCst);
+            self.shared.wake.signal();
+        });
     }
 }
 

@@ -1,7 +1,7 @@
 //! What one session has asked its starter for.
 use super::child::Child;
 use super::starter::Starter;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::Result;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub(super) struct Starts {
     outbox: Sender<(Start, Result<Child>)>,
     results: Receiver<(Start, Result<Child>)>,
     /// What was asked for and has not come, by id.
-    pending: BTreeMap<u32, Start>,
+    pending: BTreeSet<u32>,
     on_started: Arc<dyn Fn() + Send + Sync>,
 }
 
@@ -28,14 +28,14 @@ impl Starts {
     /// `on_started` is called after each start, from another thread.
     pub fn new(starter: Arc<Starter>, on_started: Arc<dyn Fn() + Send + Sync>) -> Starts {
         let (outbox, results) = channel();
-        Starts { starter, outbox, results, pending: BTreeMap::new(), on_started }
+        Starts { starter, outbox, results, pending: BTreeSet::new(), on_started }
     }
     pub fn program(&self) -> &OsString {
         self.starter.program()
     }
     /// Asks for a start. False: nothing can be started any more.
     pub fn start(&mut self, start: Start) -> bool {
-        self.pending.insert(start.id, start);
+        self.pending.insert(start.id);
         let (outbox, call) = (self.outbox.clone(), self.on_started.clone());
         self.starter.ask(Box::new(move |child| {
             // a session that has ended meanwhile drops the child, which kills it
